@@ -1,0 +1,8 @@
+//! The one crate that talks to the kernel: netlink, namespaces, sysctls.
+
+mod error;
+pub mod fault;
+mod mac;
+
+pub use error::{Error, Result};
+pub use mac::MacAddr;

@@ -1,0 +1,56 @@
+//! A hardware address.
+
+use std::fmt;
+use std::io::Read;
+use std::str::FromStr;
+
+use cni::{Code, Error};
+
+/// An Ethernet hardware address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MacAddr(pub [u8; 6]);
+
+impl MacAddr {
+    /// A random, locally administered unicast address, as the kernel's `eth_random_addr` makes.
+    pub fn random() -> std::io::Result<Self> {
+        let mut bytes = [0; 6];
+        std::fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+        bytes[0] = (bytes[0] & 0xfe) | 0x02;
+        Ok(Self(bytes))
+    }
+}
+
+impl FromStr for MacAddr {
+    type Err = Error;
+
+    /// Six hexadecimal bytes joined by `:` or `-`. Multicast addresses and the zero address are
+    /// refused, because no interface can have them. Code 7.
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let bad = |why: &str| Error::new(Code::CONFIG, format!("mac {text:?}: {why}"));
+        let mut bytes = [0; 6];
+        let mut parts = text.split([':', '-']);
+        for byte in &mut bytes {
+            let part = parts.next().filter(|p| p.len() == 2);
+            *byte = part
+                .and_then(|p| u8::from_str_radix(p, 16).ok())
+                .ok_or_else(|| bad("not six hexadecimal bytes"))?;
+        }
+        if parts.next().is_some() {
+            return Err(bad("not six hexadecimal bytes"));
+        }
+        if bytes[0] & 1 != 0 {
+            return Err(bad("a multicast address cannot be an interface's own"));
+        }
+        if bytes == [0; 6] {
+            return Err(bad("the zero address cannot be an interface's own"));
+        }
+        Ok(Self(bytes))
+    }
+}
+
+impl fmt::Display for MacAddr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [a, b, c, d, e, g] = self.0;
+        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
+    }
+}
