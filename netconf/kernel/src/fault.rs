@@ -43,3 +43,16 @@ pub fn point(what: &str) -> io::Result<()> {
 pub fn point(_what: &str) -> io::Result<()> {
     Ok(())
 }
+
+/// True when a test has given an order.
+#[cfg(debug_assertions)]
+pub fn armed() -> bool {
+    std::env::var_os("PODWIRE_FAULT").is_some()
+}
+
+/// False.
+#[cfg(not(debug_assertions))]
+#[inline]
+pub fn armed() -> bool {
+    false
+}

@@ -1,8 +1,22 @@
 //! The one crate that talks to the kernel: netlink, namespaces, sysctls.
+//!
+//! Requests are built with rtnetlink's message builders and sent by [`Socket`], which is
+//! synchronous: a plugin lives for some milliseconds and does one thing after the other, so a
+//! runtime would cost it more than it gives. What may be sent without waiting for an answer goes
+//! out as one datagram ([`Socket::run_all`]).
 
+pub mod address;
 mod error;
+mod extended_ack;
 pub mod fault;
+pub mod link;
 mod mac;
+mod netns;
+pub mod route;
+mod socket;
+pub mod sysctl;
 
 pub use error::{Error, Result};
 pub use mac::MacAddr;
+pub use netns::Netns;
+pub use socket::{Request, Socket};

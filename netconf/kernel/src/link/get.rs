@@ -1,0 +1,52 @@
+//! Looking a link up.
+
+use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::link::{LinkAttribute, LinkExtentMask, LinkMessage};
+
+use super::Link;
+use crate::{Request, Result, Socket};
+
+/// The link of a name, `None` when there is none.
+///
+/// `ip -d link show dev NAME`
+pub fn get(socket: &Socket, name: &str) -> Result<Option<Link>> {
+    let mut message = LinkMessage::default();
+    message.attributes.push(LinkAttribute::IfName(name.to_owned()));
+    one(socket, name, message)
+}
+
+/// The link of an index, `None` when there is none.
+pub fn get_by_index(socket: &Socket, index: u32) -> Result<Option<Link>> {
+    let mut message = LinkMessage::default();
+    message.header.index = index;
+    one(socket, &format!("of index {index}"), message)
+}
+
+/// Every link of the namespace. Not for the ADD path.
+///
+/// `ip -d link show`
+pub fn list(socket: &Socket) -> Result<Vec<Link>> {
+    let message = without_statistics(LinkMessage::default());
+    let answer = socket.dump("list the links of", "the namespace", message)?;
+    Ok(answer.iter().filter_map(link).collect())
+}
+
+fn one(socket: &Socket, on: &str, message: LinkMessage) -> Result<Option<Link>> {
+    match socket.get(Request::new("look up the link", on, 0, without_statistics(message))) {
+        Ok(answer) => Ok(answer.iter().find_map(link)),
+        Err(e) if e.is_gone() => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+fn without_statistics(mut message: LinkMessage) -> RouteNetlinkMessage {
+    message.attributes.push(LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]));
+    RouteNetlinkMessage::GetLink(message)
+}
+
+fn link(message: &RouteNetlinkMessage) -> Option<Link> {
+    match message {
+        RouteNetlinkMessage::NewLink(m) => Some(Link::parse(m)),
+        _ => None,
+    }
+}

@@ -1,0 +1,88 @@
+//! VLANs of a bridge port.
+
+use netlink_packet_route::link::{
+    AfSpecBridge, BridgeVlanInfoFlags, LinkAttribute, LinkExtentMask, LinkMessage,
+};
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+use rtnetlink::LinkBridgeVlan;
+
+use crate::{Request, Result, Socket};
+
+/// A VLAN that a port carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Vlan {
+    /// Its id, 1 to 4094.
+    pub id: u16,
+    /// Untagged frames that come in belong to it.
+    pub pvid: bool,
+    /// Its frames leave without a tag.
+    pub untagged: bool,
+}
+
+impl Vlan {
+    /// An access VLAN: untagged both ways.
+    pub fn access(id: u16) -> Self {
+        Self { id, pvid: true, untagged: true }
+    }
+
+    /// A VLAN of a trunk: tagged both ways.
+    pub fn tagged(id: u16) -> Self {
+        Self { id, pvid: false, untagged: false }
+    }
+
+    fn flags(self) -> BridgeVlanInfoFlags {
+        let mut flags = BridgeVlanInfoFlags::empty();
+        flags.set(BridgeVlanInfoFlags::Pvid, self.pvid);
+        flags.set(BridgeVlanInfoFlags::Untagged, self.untagged);
+        flags
+    }
+}
+
+/// Adds a VLAN to a port.
+///
+/// `bridge vlan add dev NAME vid ID [pvid] [untagged]`
+pub fn add(port: u32, name: &str, vlan: Vlan) -> Request {
+    let message = LinkBridgeVlan::new(port).vlan(vlan.id, vlan.flags()).build();
+    let on = format_args!("{} to {name}", vlan.id).to_string();
+    Request::new("add VLAN", on, 0, RouteNetlinkMessage::SetLink(message))
+}
+
+/// Takes a VLAN from a port.
+///
+/// `bridge vlan del dev NAME vid ID`
+pub fn delete(port: u32, name: &str, id: u16) -> Request {
+    let message = LinkBridgeVlan::new(port).vlan(id, BridgeVlanInfoFlags::empty()).build();
+    let on = format_args!("{id} from {name}").to_string();
+    Request::new("remove VLAN", on, 0, RouteNetlinkMessage::DelLink(message))
+}
+
+/// The VLANs of a port, by id. The kernel answers no get for them, so it dumps the bridge ports.
+///
+/// `bridge vlan show dev NAME`
+pub fn list(socket: &Socket, port: u32) -> Result<Vec<Vlan>> {
+    let mut message = LinkMessage::default();
+    message.header.interface_family = AddressFamily::Bridge;
+    message.attributes.push(LinkAttribute::ExtMask(vec![LinkExtentMask::Brvlan]));
+    let answer =
+        socket.dump("list the VLANs of port", port, RouteNetlinkMessage::GetLink(message))?;
+    let mut vlans = Vec::new();
+    for message in answer {
+        let RouteNetlinkMessage::NewLink(link) = message else { continue };
+        if link.header.index != port {
+            continue;
+        }
+        for attribute in &link.attributes {
+            let LinkAttribute::AfSpecBridge(specs) = attribute else { continue };
+            vlans.extend(specs.iter().filter_map(|spec| match spec {
+                AfSpecBridge::VlanInfo(info) => Some(Vlan {
+                    id: info.vid,
+                    pvid: info.flags.contains(BridgeVlanInfoFlags::Pvid),
+                    untagged: info.flags.contains(BridgeVlanInfoFlags::Untagged),
+                }),
+                _ => None,
+            }));
+        }
+    }
+    vlans.sort_unstable();
+    Ok(vlans)
+}

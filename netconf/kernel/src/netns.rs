@@ -1,0 +1,120 @@
+//! A network namespace, held open.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use nix::sched::{CloneFlags, setns};
+use nix::sys::statfs::{FsType, fstatfs};
+
+use crate::{Error, Result, Socket};
+
+/// `NSFS_MAGIC` (include/uapi/linux/magic.h).
+const NSFS: FsType = FsType(0x6e73_6673);
+
+/// A network namespace that stays alive as long as this value, even when its path vanishes.
+#[derive(Debug)]
+pub struct Netns {
+    file: File,
+    path: PathBuf,
+}
+
+impl Netns {
+    /// Opens the namespace at `path` (`CNI_NETNS`). `None` when there is none: the path is gone,
+    /// or it is an ordinary file, which is what remains where a namespace was mounted before a
+    /// reboot or `umount`.
+    pub fn find(path: &Path) -> Result<Option<Self>> {
+        let file = match File::open(path) {
+            Ok(file) => file,
+            Err(e) if matches!(e.raw_os_error(), Some(libc::ENOENT | libc::ENOTDIR)) => {
+                return Ok(None);
+            }
+            Err(e) => return Err(Error::new("open the network namespace", path.display(), e)),
+        };
+        let kind = fstatfs(&file)
+            .map_err(|e| Error::new("examine the network namespace", path.display(), e.into()))?
+            .filesystem_type();
+        Ok((kind == NSFS).then(|| Self { file, path: path.to_owned() }))
+    }
+
+    /// Opens the namespace at `path` for an ADD or a CHECK. Code 8 when it is missing, is no
+    /// namespace, or is the one that the caller lives in.
+    pub fn open(path: &Path) -> Result<Self, cni::Error> {
+        let code = |msg: String, mend: &str| {
+            cni::Error::new(cni::Code::NETNS, format!("CNI_NETNS {}: {msg}", path.display()))
+                .details(mend)
+        };
+        let netns = match Self::find(path) {
+            Ok(Some(netns)) => netns,
+            Ok(None) if path.exists() => {
+                return Err(code(
+                    "is not a network namespace".to_owned(),
+                    "the runtime has to mount a namespace there, as `ip netns add` does",
+                ));
+            }
+            Ok(None) => {
+                return Err(code(
+                    "does not exist".to_owned(),
+                    "the container may be gone, or the path is of another mount namespace",
+                ));
+            }
+            Err(e) => return Err(code(e.source.to_string(), "")),
+        };
+        if netns.is_own() {
+            return Err(code(
+                "is the network namespace that the plugin itself runs in".to_owned(),
+                "set CNI_NETNS_OVERRIDE=1 if that is meant",
+            ));
+        }
+        Ok(netns)
+    }
+
+    /// True when it is the calling process's own namespace and `CNI_NETNS_OVERRIDE` does not
+    /// allow that.
+    fn is_own(&self) -> bool {
+        let allowed = std::env::var("CNI_NETNS_OVERRIDE")
+            .is_ok_and(|v| v == "1" || v.eq_ignore_ascii_case("true"));
+        let same = |own: std::fs::Metadata| {
+            self.file.metadata().is_ok_and(|m| m.ino() == own.ino() && m.dev() == own.dev())
+        };
+        !allowed && std::fs::metadata("/proc/thread-self/ns/net").is_ok_and(same)
+    }
+
+    /// The path it was opened by.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Its file descriptor, for a link that is to be created in it.
+    pub(crate) fn fd(&self) -> RawFd {
+        self.file.as_raw_fd()
+    }
+
+    /// Runs `visit` inside the namespace, on a thread of its own that ends with it; the caller's
+    /// thread stays where it is. Files under `/proc/sys/net` and new sockets are the namespace's
+    /// there (`ip netns exec`).
+    pub fn enter<T: Send>(&self, visit: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+        let fail = |e: io::Error| Error::new("enter the network namespace", self.path.display(), e);
+        crate::fault::point("enter the network namespace").map_err(fail)?;
+        std::thread::scope(|scope| {
+            std::thread::Builder::new()
+                // The work done here is shallow; a small stack saves faults and memory.
+                .stack_size(256 * 1024)
+                .spawn_scoped(scope, || {
+                    setns(self.file.as_fd(), CloneFlags::CLONE_NEWNET)
+                        .map_err(|e| fail(e.into()))?;
+                    visit()
+                })
+                .map_err(fail)?
+                .join()
+                .unwrap_or_else(|_| Err(fail(io::Error::other("the visit panicked"))))
+        })
+    }
+
+    /// A route socket in the namespace.
+    pub fn socket(&self) -> Result<Socket> {
+        self.enter(Socket::open)
+    }
+}

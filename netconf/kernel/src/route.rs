@@ -1,0 +1,193 @@
+//! Routes through a link.
+
+use std::net::IpAddr;
+
+use ipnetwork::IpNetwork;
+use netlink_packet_core::NLM_F_CREATE;
+use netlink_packet_route::route::{
+    RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteMetric, RouteProtocol,
+    RouteScope, RouteType,
+};
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+
+use crate::{Request, Result, Socket};
+
+/// `RT_SCOPE_UNIVERSE`: somewhere behind a gateway.
+pub const SCOPE_GLOBAL: u8 = 0;
+/// `RT_SCOPE_LINK`: on the link itself.
+pub const SCOPE_LINK: u8 = 253;
+/// `RT_SCOPE_HOST`: on this host.
+pub const SCOPE_HOST: u8 = 254;
+
+/// A unicast route through a link.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Route {
+    /// The destination; its host bits must be zero.
+    pub dst: IpNetwork,
+    /// The gateway.
+    pub gw: Option<IpAddr>,
+    /// The source address that the host itself uses.
+    pub src: Option<IpAddr>,
+    /// The scope, see the constants here.
+    pub scope: u8,
+    /// MTU of the path in bytes.
+    pub mtu: Option<u32>,
+    /// TCP MSS announced in bytes.
+    pub advmss: Option<u32>,
+    /// Metric. `None` leaves it to the kernel: 0 for IPv4, 1024 for IPv6.
+    pub priority: Option<u32>,
+    /// The table; `None` is main (254).
+    pub table: Option<u32>,
+}
+
+impl Route {
+    /// A route to `dst` with nothing else set.
+    pub fn to(dst: IpNetwork) -> Self {
+        Self {
+            dst,
+            gw: None,
+            src: None,
+            scope: SCOPE_GLOBAL,
+            mtu: None,
+            advmss: None,
+            priority: None,
+            table: None,
+        }
+    }
+
+    /// The table's number.
+    pub fn table(&self) -> u32 {
+        self.table.unwrap_or(u32::from(RouteHeader::RT_TABLE_MAIN))
+    }
+}
+
+impl std::fmt::Display for Route {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.dst)?;
+        if let Some(gw) = self.gw {
+            write!(f, " via {gw}")?;
+        }
+        if let Some(table) = self.table {
+            write!(f, " table {table}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Adds a route beside others to the same destination. EEXIST when exactly this one is there.
+///
+/// `ip route append DST [via GW] dev LINK [src SRC] [metric N] [table N] [mtu N] [advmss N]`
+pub fn add(link: u32, route: &Route) -> Request {
+    Request::new(
+        "add the route",
+        route,
+        NLM_F_CREATE,
+        RouteNetlinkMessage::NewRoute(message(link, route)),
+    )
+}
+
+/// The routes through a link of one family and one table. A dump that the kernel filters.
+///
+/// `ip -4|-6 route show dev LINK table TABLE`
+pub fn list(socket: &Socket, link: u32, ipv6: bool, table: u32) -> Result<Vec<Route>> {
+    let mut filter = RouteMessage::default();
+    filter.header.address_family = if ipv6 { AddressFamily::Inet6 } else { AddressFamily::Inet };
+    filter.attributes.push(RouteAttribute::Oif(link));
+    filter.attributes.push(RouteAttribute::Table(table));
+    let answer =
+        match socket.dump("list the routes of link", link, RouteNetlinkMessage::GetRoute(filter)) {
+            // The table does not exist before its first route.
+            Err(e) if e.is_gone() => return Ok(Vec::new()),
+            other => other?,
+        };
+    let routes = answer.into_iter().filter_map(|message| match message {
+        RouteNetlinkMessage::NewRoute(m) => parse(&m, link, ipv6),
+        _ => None,
+    });
+    Ok(routes.filter(|route| route.table() == table).collect())
+}
+
+fn message(link: u32, route: &Route) -> RouteMessage {
+    let mut message = RouteMessage::default();
+    let header = &mut message.header;
+    header.address_family =
+        if route.dst.is_ipv6() { AddressFamily::Inet6 } else { AddressFamily::Inet };
+    header.destination_prefix_length = route.dst.prefix();
+    header.table = u8::try_from(route.table()).unwrap_or(RouteHeader::RT_TABLE_UNSPEC);
+    header.protocol = RouteProtocol::Boot;
+    header.scope = RouteScope::from(route.scope);
+    header.kind = RouteType::Unicast;
+
+    let attributes = &mut message.attributes;
+    if route.dst.prefix() > 0 {
+        attributes.push(RouteAttribute::Destination(wire(route.dst.ip())));
+    }
+    attributes.push(RouteAttribute::Oif(link));
+    attributes.push(RouteAttribute::Table(route.table()));
+    attributes.extend(route.gw.map(|gw| RouteAttribute::Gateway(wire(gw))));
+    attributes.extend(route.src.map(|src| RouteAttribute::PrefSource(wire(src))));
+    attributes.extend(route.priority.map(RouteAttribute::Priority));
+    let metrics: Vec<_> = [route.mtu.map(RouteMetric::Mtu), route.advmss.map(RouteMetric::Advmss)]
+        .into_iter()
+        .flatten()
+        .collect();
+    if !metrics.is_empty() {
+        attributes.push(RouteAttribute::Metrics(metrics));
+    }
+    message
+}
+
+fn parse(message: &RouteMessage, link: u32, ipv6: bool) -> Option<Route> {
+    let mut dst = None;
+    let mut through = None;
+    let unspecified: IpAddr = if ipv6 { [0u16; 8].into() } else { [0u8; 4].into() };
+    let mut route = Route::to(IpNetwork::new(unspecified, 0).ok()?);
+    route.scope = message.header.scope.into();
+    route.table = Some(u32::from(message.header.table));
+    for attribute in &message.attributes {
+        match attribute {
+            RouteAttribute::Destination(a) => dst = ip(a),
+            RouteAttribute::Gateway(a) => route.gw = ip(a),
+            RouteAttribute::PrefSource(a) => route.src = ip(a),
+            RouteAttribute::Oif(index) => through = Some(*index),
+            RouteAttribute::Priority(n) => route.priority = Some(*n),
+            RouteAttribute::Table(n) => route.table = Some(*n),
+            RouteAttribute::MultiPath(hops) => {
+                let hop = hops.iter().find(|hop| hop.interface_index == link)?;
+                through = Some(link);
+                route.gw = hop.attributes.iter().find_map(|a| match a {
+                    RouteAttribute::Gateway(a) => ip(a),
+                    _ => None,
+                });
+            }
+            RouteAttribute::Metrics(metrics) => {
+                for metric in metrics {
+                    match metric {
+                        RouteMetric::Mtu(n) => route.mtu = Some(*n),
+                        RouteMetric::Advmss(n) => route.advmss = Some(*n),
+                        _ => {}
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    let length = message.header.destination_prefix_length;
+    route.dst = IpNetwork::new(dst.unwrap_or(unspecified), length).ok()?;
+    (through == Some(link) && message.header.kind == RouteType::Unicast).then_some(route)
+}
+
+fn wire(ip: IpAddr) -> RouteAddress {
+    match ip {
+        IpAddr::V4(ip) => RouteAddress::Inet(ip),
+        IpAddr::V6(ip) => RouteAddress::Inet6(ip),
+    }
+}
+
+fn ip(address: &RouteAddress) -> Option<IpAddr> {
+    match address {
+        RouteAddress::Inet(ip) => Some(IpAddr::V4(*ip)),
+        RouteAddress::Inet6(ip) => Some(IpAddr::V6(*ip)),
+        _ => None,
+    }
+}
