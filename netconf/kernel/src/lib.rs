@@ -7,6 +7,7 @@
 
 pub mod address;
 mod error;
+pub mod events;
 mod extended_ack;
 pub mod fault;
 pub mod link;

@@ -54,6 +54,8 @@ pub struct Link {
     pub peer: Option<u32>,
     /// A bridge's `vlan_filtering`.
     pub vlan_filtering: bool,
+    /// A bridge's `vlan_default_pvid`: the VLAN that every new port gets; 0 for none.
+    pub default_pvid: u16,
     /// A bridge port's `hairpin`.
     pub hairpin: bool,
     /// A bridge port's `isolated`.
@@ -94,8 +96,10 @@ impl Link {
             LinkInfo::Kind(kind) => self.kind = kind_name(kind),
             LinkInfo::Data(InfoData::Bridge(options)) => {
                 for option in options {
-                    if let InfoBridge::VlanFiltering(on) = option {
-                        self.vlan_filtering = *on;
+                    match option {
+                        InfoBridge::VlanFiltering(on) => self.vlan_filtering = *on,
+                        InfoBridge::VlanDefaultPvid(id) => self.default_pvid = *id,
+                        _ => {}
                     }
                 }
             }

@@ -5,13 +5,14 @@ use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::InfoBridge;
 use rtnetlink::LinkBridge;
 
-use crate::Request;
+use crate::{MacAddr, Request};
 
-/// Creates a bridge, up. EEXIST when the name is taken.
+/// Creates a bridge, up. EEXIST when the name is taken. With an address given at its creation, it
+/// does not take on the lowest address of its ports as they come and go.
 ///
-/// `ip link add NAME up [mtu MTU] type bridge [vlan_filtering 1]`
-pub fn create(name: &str, mtu: Option<u32>, vlan_filtering: bool) -> Request {
-    let mut link = LinkBridge::new(name).up();
+/// `ip link add NAME up address MAC [mtu MTU] type bridge [vlan_filtering 1]`
+pub fn create(name: &str, mac: MacAddr, mtu: Option<u32>, vlan_filtering: bool) -> Request {
+    let mut link = LinkBridge::new(name).up().address(mac.0.to_vec());
     if let Some(mtu) = mtu {
         link = link.mtu(mtu);
     }

@@ -1,0 +1,94 @@
+//! What every plugin that attaches by a veth is configured with.
+
+use cni::{Code, Dns, Error, IfName};
+use kernel::MacAddr;
+use serde::Deserialize;
+
+/// The smallest MTU of a link (`ETH_MIN_MTU`).
+const SMALLEST_MTU: i64 = 68;
+/// The largest MTU of a veth (`ETH_MAX_MTU`).
+const LARGEST_MTU: i64 = 65535;
+
+/// `dns` as it is written.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct RawDns {
+    nameservers: Vec<String>,
+    domain: String,
+    search: Vec<String>,
+    options: Vec<String>,
+}
+
+impl RawDns {
+    /// The configured resolver, which replaces the one of the IPAM when anything in it is set.
+    pub fn or(self, ipam: Dns) -> Dns {
+        let own = Dns {
+            nameservers: self.nameservers,
+            domain: self.domain,
+            search: self.search,
+            options: self.options,
+        };
+        if own.is_empty() { ipam } else { own }
+    }
+}
+
+/// Where a MAC address can come from, besides `CNI_ARGS`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct RawMac {
+    mac: String,
+}
+
+/// `args` as it is written.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct RawArgs {
+    cni: RawMac,
+}
+
+/// The container's hardware address: `runtimeConfig.mac`, else `args.cni.mac`, else `MAC` of
+/// `CNI_ARGS`; the kernel's choice when none is given.
+pub fn mac(
+    runtime: &RawMac,
+    args: &RawArgs,
+    environment: Option<&str>,
+) -> Result<Option<MacAddr>, Error> {
+    let sources = [
+        ("runtimeConfig.mac", runtime.mac.as_str()),
+        ("args.cni.mac", args.cni.mac.as_str()),
+        ("CNI_ARGS MAC", environment.unwrap_or_default()),
+    ];
+    let Some((key, text)) = sources.into_iter().find(|(_, text)| !text.is_empty()) else {
+        return Ok(None);
+    };
+    match text.parse() {
+        Ok(mac) => Ok(Some(mac)),
+        Err(e) => Err(Error { msg: format!("{key}: {}", e.msg), ..e }),
+    }
+}
+
+/// `mtu`: 0 leaves it to the kernel.
+pub fn mtu(mtu: i64) -> Result<Option<u32>, Error> {
+    match mtu {
+        0 => Ok(None),
+        SMALLEST_MTU..=LARGEST_MTU => Ok(u32::try_from(mtu).ok()),
+        _ => Err(Error::config("mtu", mtu, "a veth's MTU is 68 to 65535, 0 for the default")),
+    }
+}
+
+/// `ipMasqBackend`. Both values of the reference are taken; both mean our own nf_tables.
+pub fn masquerade_backend(backend: Option<&str>) -> Result<(), Error> {
+    match backend {
+        None | Some("" | "nftables" | "iptables") => Ok(()),
+        Some(other) => Err(Error::config(
+            "ipMasqBackend",
+            format_args!("{other:?}"),
+            "known are \"nftables\" and \"iptables\"",
+        )),
+    }
+}
+
+/// A link's name under a key of the config.
+pub fn link_name(key: &str, name: &str) -> Result<IfName, Error> {
+    name.parse().map_err(|e: Error| Error::new(Code::CONFIG, format!("{key}: {}", e.msg)))
+}

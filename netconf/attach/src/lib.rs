@@ -1,0 +1,19 @@
+//! How a container is joined to a node: a veth whose near end is a port of a bridge ([`bridge`]) or
+//! is routed to ([`ptp`]). The executables of these names are thin; what else attaches containers
+//! (host-gw, vxlan, ipip) does it through here too.
+//!
+//! ADD makes what is wanted and takes back its own steps when one fails, CHECK compares, DEL
+//! removes what the attachment owns and goes on after errors, GC removes what is not listed.
+
+pub mod bridge;
+mod config;
+mod container;
+mod dad;
+mod finding;
+mod forwarding;
+mod gateway;
+mod owner;
+pub mod ptp;
+mod teardown;
+mod undo;
+mod veth;

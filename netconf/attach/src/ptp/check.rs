@@ -1,0 +1,92 @@
+//! CHECK: the attachment against the config and what ADD returned.
+
+use cni::{AddResult, Call, Error};
+use firewall::Masquerade;
+use ipam::Ipam;
+use kernel::link::{self, Link};
+use kernel::{Netns, Socket, address, route};
+
+use super::{Config, plan};
+use crate::finding::Findings;
+use crate::{container, forwarding};
+
+/// Compares everything that ADD made. Code 103 with every difference.
+pub fn check(call: &Call) -> Result<(), Error> {
+    let conf = Config::parse(&call.conf)?;
+    let netns = Netns::open(call.netns()?)?;
+    let Some(prev) = &call.prev_result else { return Ok(()) };
+    let mut findings = Findings::default();
+    if let Some(ipam) = Ipam::of(&call.conf, &call.path)? {
+        findings.adopt(ipam.check(call));
+    }
+    let host = Socket::open()?;
+    let inner = netns.socket()?;
+    let sandbox = netns.path().to_string_lossy();
+    let ifname = call.attachment.ifname.as_str();
+    let own = AddResult {
+        ips: container::own_addresses(prev, ifname, &sandbox),
+        routes: prev.routes.clone(),
+        ..AddResult::default()
+    };
+    match link::get(&inner, ifname)? {
+        None => findings.add(format!("{ifname} is missing in {sandbox}")),
+        Some(far) => {
+            container::compare_interface(&far, prev, &sandbox, &mut findings);
+            let routes = plan::container_side(&own).routes;
+            container::compare(&inner, &far, &own.ips, &routes, &mut findings)?;
+            match far.peer.filter(|_| far.kind == "veth") {
+                Some(index) => match link::get_by_index(&host, index)? {
+                    Some(near) => node_side(&host, &near, &own, &mut findings)?,
+                    None => findings.add(format!("the host end of {ifname} is missing")),
+                },
+                None => findings.add(format!("{ifname} is not one end of a veth pair")),
+            }
+        }
+    }
+    if conf.masquerade && !own.ips.is_empty() {
+        let addresses = own.ips.iter().map(|ip| ip.address).collect();
+        let wanted = firewall::Wanted {
+            attachment: call.attachment.clone(),
+            masquerade: Some(Masquerade { addresses, exempt: Vec::new() }),
+            antispoof: None,
+        };
+        for difference in firewall::check(&wanted)? {
+            findings.add(difference);
+        }
+    }
+    findings.conclude(&call.attachment)
+}
+
+fn node_side(
+    host: &Socket,
+    near: &Link,
+    own: &AddResult,
+    findings: &mut Findings,
+) -> Result<(), Error> {
+    if !near.up {
+        findings.add(format!("{} is down", near.name));
+    }
+    for ipv6 in [false, true] {
+        let here = |is: bool| is == ipv6;
+        if !own.ips.iter().any(|ip| here(ip.address.is_ipv6())) {
+            continue;
+        }
+        let addresses = address::list(host, near.index, ipv6)?;
+        for wanted in plan::node_addresses(own).iter().filter(|a| here(a.is_ipv6())) {
+            if addresses.iter().all(|a| a.address != *wanted) {
+                findings.add(format!("{} lacks the gateway address {wanted}", near.name));
+            }
+        }
+        for wanted in plan::node_routes(own).iter().filter(|r| here(r.dst.is_ipv6())) {
+            let routes = route::list(host, near.index, ipv6, wanted.table())?;
+            if routes.iter().all(|r| r.dst != wanted.dst) {
+                findings.add(format!("the node lacks the route {wanted} dev {}", near.name));
+            }
+        }
+        if !forwarding::is_enabled(ipv6)? {
+            let family = if ipv6 { "IPv6" } else { "IPv4" };
+            findings.add(format!("the node does not forward {family}"));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,146 @@
+//! The veth pair of an attachment: made, found again and removed.
+
+use cni::{Attachment, Code, Error, IfName};
+use kernel::link::{self, Link, PortOptions, Veth};
+use kernel::{MacAddr, Netns, Socket};
+
+use crate::owner;
+
+/// How often a host name that somebody else has taken is given up for another.
+const NAME_ATTEMPTS: u32 = 4;
+
+/// What is wanted of the pair.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wanted {
+    /// The container end's address; random when `None`.
+    pub mac: Option<MacAddr>,
+    /// The MTU of both ends.
+    pub mtu: Option<u32>,
+    /// The bridge that the host end becomes a port of, by index, and its port options.
+    pub port: Option<(u32, PortOptions)>,
+}
+
+/// Makes the pair: the host end up, in its bridge and marked as ours, the container end down, in
+/// its namespace under its name. Gives the host end's name.
+pub fn create(
+    host: &Socket,
+    netns: &Netns,
+    attachment: &Attachment,
+    wanted: &Wanted,
+) -> Result<IfName, Error> {
+    let alias = owner::alias(attachment);
+    let mut attempt = 0;
+    loop {
+        let name = owner::link_name(attachment, attempt);
+        let mut requests = vec![
+            link::create_veth(&Veth {
+                name: &name,
+                mac: None,
+                master: wanted.port.map(|(bridge, _)| bridge),
+                mtu: wanted.mtu,
+                peer_name: attachment.ifname.as_str(),
+                peer_mac: wanted.mac,
+                peer_netns: Some(netns),
+            }),
+            link::set_alias(&name, &alias),
+        ];
+        if let Some((_, options)) = wanted.port
+            && options != PortOptions::default()
+        {
+            requests.push(link::set_port(&name, options));
+        }
+        let mut outcomes = host.run_all(requests).into_iter();
+        match outcomes.next() {
+            Some(Err(e)) if e.is_exists() => {
+                // Either end's name may be the one that is taken.
+                let Some(taken) = link::get(host, &name)? else {
+                    return Err(interface_exists(attachment, netns));
+                };
+                if taken.alias.as_deref() == Some(&alias) {
+                    return Err(interface_exists(attachment, netns).details(format!(
+                        "its host end {name} is there; DEL {attachment} before it is added again"
+                    )));
+                }
+                attempt += 1;
+                if attempt == NAME_ATTEMPTS {
+                    return Err(Error::new(
+                        Code::CONFLICT,
+                        format!("every name for the host end of {attachment} is taken"),
+                    ));
+                }
+            }
+            Some(Err(e)) => return Err(e.into()),
+            Some(Ok(())) | None => {
+                let rest: Result<Vec<()>, _> = outcomes.collect();
+                if let Err(e) = rest {
+                    // The pair is there, but not as wanted.
+                    let _ = host.run(link::delete_by_name(&name));
+                    return Err(e.into());
+                }
+                return name.parse();
+            }
+        }
+    }
+}
+
+/// The error of an ADD whose interface is there already.
+pub fn interface_exists(attachment: &Attachment, netns: &Netns) -> Error {
+    Error::new(
+        Code::CONFLICT,
+        format!(
+            "CNI_IFNAME {}: an interface of that name exists in {}",
+            attachment.ifname,
+            netns.path().display()
+        ),
+    )
+}
+
+/// The host end of an attachment of ours, `None` when there is none.
+pub fn find(host: &Socket, attachment: &Attachment) -> kernel::Result<Option<Link>> {
+    let alias = owner::alias(attachment);
+    for attempt in 0..NAME_ATTEMPTS {
+        let Some(link) = link::get(host, &owner::link_name(attachment, attempt))? else {
+            break;
+        };
+        // A process that was killed between making the pair and marking it leaves no alias.
+        if link.kind == "veth" && link.alias.as_ref().is_none_or(|a| *a == alias) {
+            return Ok(Some(link));
+        }
+    }
+    Ok(None)
+}
+
+/// Deletes a link, which may be gone.
+pub fn remove(socket: &Socket, link: &Link) -> kernel::Result<()> {
+    match socket.run(link::delete(link.index, &link.name)) {
+        Err(e) if e.is_gone() => Ok(()),
+        other => other,
+    }
+}
+
+/// Removes an attachment's pair by its host end, or, where that is not ours, by its container end:
+/// one that the reference plugins made is found only there. A link that another attachment of ours
+/// owns, or that is no veth, stays.
+pub fn remove_pair(
+    host: &Socket,
+    netns: Option<&Netns>,
+    attachment: &Attachment,
+) -> kernel::Result<()> {
+    if let Some(link) = find(host, attachment)? {
+        return remove(host, &link);
+    }
+    let Some(netns) = netns else { return Ok(()) };
+    let container = netns.socket()?;
+    let Some(inner) = link::get(&container, attachment.ifname.as_str())? else { return Ok(()) };
+    if inner.kind != "veth" {
+        return Ok(());
+    }
+    if let Some(peer) = inner.peer
+        && let Some(outer) = link::get_by_index(host, peer)?
+        && outer.kind == "veth"
+        && outer.alias.as_deref().is_some_and(owner::is_ours)
+    {
+        return Ok(());
+    }
+    remove(&container, &inner)
+}
