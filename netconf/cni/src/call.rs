@@ -2,10 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::{AddResult, Attachment, Code, ContainerId, Error, IfName, NetworkName, Version};
+use crate::json::Spelling;
+use crate::{
+    AddResult, Attachment, Code, ContainerId, Error, IfName, Json, NetworkName, PluginPath, Version,
+};
 
 /// The network configuration that came on stdin.
 #[derive(Clone, Debug)]
@@ -16,20 +21,69 @@ pub struct NetConf {
     pub version: Version,
     /// The bytes as they came: what a delegate is handed.
     pub raw: Vec<u8>,
+    tree: Arc<Json>,
+    spelling: Option<Arc<Spelling>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Head {
+    cni_version: String,
+    name: String,
 }
 
 impl NetConf {
+    /// Reads a configuration. Code 6 when it is no JSON object or the types of its `name` or
+    /// `cniVersion` are wrong, 7 for a name that is missing or illegal, 1 for a version that does
+    /// not exist.
+    pub fn parse(raw: Vec<u8>) -> Result<Self, Error> {
+        Self::parse_for(raw, Version::ALL)
+    }
+
+    /// [`parse`](Self::parse) for a plugin that supports those versions.
+    pub(crate) fn parse_for(raw: Vec<u8>, supported: &[Version]) -> Result<Self, Error> {
+        let tree = Json::parse(&raw, "the network configuration")?;
+        let head: Head = tree.decode().map_err(|e| e.while_("the network configuration"))?;
+        let network = head.name.parse()?;
+        let text = match head.cni_version.as_str() {
+            "" => Version::V0_1_0.as_str(),
+            text => text,
+        };
+        let version = Version::named(text)
+            .filter(|version| supported.contains(version))
+            .ok_or_else(|| incompatible(text, supported))?;
+        Ok(Self { network, version, raw, tree: Arc::new(tree), spelling: None })
+    }
+
     /// The configuration as `T`. Keys match without regard to case at every level, `null` is the
-    /// zero value, unknown keys pass, of duplicate keys the last one counts. Code 6 or 7, with the
-    /// path of the offending key.
+    /// zero value, unknown keys pass, of duplicate keys the last one counts (see
+    /// [`Json::decode`]). Code 6 or 7, with the path of the offending key.
     pub fn decode<T: DeserializeOwned>(&self) -> Result<T, Error> {
-        serde_json::from_slice(&self.raw).map_err(|e| Error::new(Code::DECODE, e.to_string()))
+        self.tree.decode_noting(self.spelling.as_deref())
+    }
+
+    /// The configuration as a tree.
+    pub fn tree(&self) -> &Json {
+        &self.tree
+    }
+
+    /// From now on notes keys that look misspelt.
+    pub(crate) fn note_spelling(&mut self) {
+        self.spelling = Some(Arc::default());
+    }
+
+    /// The misspelt keys met so far.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        self.spelling.as_ref().map(|spelling| spelling.warnings()).unwrap_or_default()
     }
 }
 
-/// Where executables of plugins are looked for: `CNI_PATH`.
-#[derive(Clone, Debug, Default)]
-pub struct PluginPath(pub Vec<PathBuf>);
+/// The refusal of a configuration's version; the words are the reference's, which scripts know.
+fn incompatible(config: &str, supported: &[Version]) -> Error {
+    let supported: Vec<_> = supported.iter().map(|version| version.as_str()).collect();
+    Error::new(Code::VERSION, "incompatible CNI versions")
+        .details(format!("config is {config:?}, plugin supports {supported:?}"))
+}
 
 /// A call of ADD, DEL or CHECK.
 #[derive(Clone, Debug)]

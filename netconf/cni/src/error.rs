@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::{Json, Version};
+
 /// An error's code. Below 100 the spec's, from 100 on ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Code(pub u32);
@@ -78,6 +80,19 @@ impl Error {
     pub fn while_(mut self, doing: impl fmt::Display) -> Self {
         self.msg = format!("{doing}: {}", self.msg);
         self
+    }
+
+    /// The error object as it goes to stdout.
+    pub fn print(&self, version: Version) -> String {
+        let mut members = vec![
+            ("cniVersion".to_owned(), version.as_str().into()),
+            ("code".to_owned(), self.code.0.into()),
+            ("msg".to_owned(), self.msg.as_str().into()),
+        ];
+        if !self.details.is_empty() {
+            members.push(("details".to_owned(), self.details.as_str().into()));
+        }
+        Json::Object(members).pretty()
     }
 
     /// One error out of those that a teardown collected: the first one's code, everybody's words.

@@ -33,6 +33,11 @@ impl Version {
         Self::V1_1_0,
     ];
 
+    /// The version that `text` is, literally: there are no ranges and no shortened forms.
+    pub fn named(text: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|version| version.as_str() == text)
+    }
+
     /// The version as it is written in `cniVersion`.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -1,0 +1,60 @@
+//! The execution of another plugin: IPAM, or whom a meta plugin calls. It gets the same bytes on
+//! stdin and the whole environment, in which `CNI_COMMAND` names the verb; its stderr is ours.
+
+mod program;
+
+use std::env;
+use std::ffi::OsString;
+
+use crate::{AddResult, Call, Error, GcCall, Json, PluginPath, StatusCall};
+use program::Program;
+
+/// ADD by the plugin named `kind`, whose result may be of any version; one that names none is of
+/// the config's. The delegate's error object comes back as it is. Whatever else can go wrong with
+/// an execution has code 7 (no such plugin), 5 (it did not run, or ended without an error object)
+/// or 6 (what it printed), and names the delegate.
+pub fn add(kind: &str, call: &Call) -> Result<AddResult, Error> {
+    let stdout = of_call("ADD", kind, call)?;
+    let result = format!("the result of {kind}");
+    let json = Json::parse(&stdout, &result)?;
+    AddResult::parse_any(&json, call.conf.version).map_err(|e| e.while_(result))
+}
+
+/// DEL by the plugin named `kind`; errors as with [`add`].
+pub fn del(kind: &str, call: &Call) -> Result<(), Error> {
+    of_call("DEL", kind, call).map(drop)
+}
+
+/// CHECK by the plugin named `kind`; errors as with [`add`].
+pub fn check(kind: &str, call: &Call) -> Result<(), Error> {
+    of_call("CHECK", kind, call).map(drop)
+}
+
+/// GC by the plugin named `kind`; errors as with [`add`].
+pub fn gc(kind: &str, call: &GcCall) -> Result<(), Error> {
+    let variables = [("CNI_PATH", joined(&call.path))];
+    Program::find(kind, &call.path)?.run("GC", variables, &call.conf.raw).map(drop)
+}
+
+/// STATUS by the plugin named `kind`; errors as with [`add`].
+pub fn status(kind: &str, call: &StatusCall) -> Result<(), Error> {
+    let variables = [("CNI_PATH", joined(&call.path))];
+    Program::find(kind, &call.path)?.run("STATUS", variables, &call.conf.raw).map(drop)
+}
+
+fn of_call(verb: &str, kind: &str, call: &Call) -> Result<Vec<u8>, Error> {
+    let netns = call.netns.clone().map(OsString::from).unwrap_or_default();
+    let variables = [
+        ("CNI_CONTAINERID", call.attachment.container.as_str().into()),
+        ("CNI_NETNS", netns),
+        ("CNI_IFNAME", call.attachment.ifname.as_str().into()),
+        ("CNI_ARGS", call.args.clone().into()),
+        ("CNI_PATH", joined(&call.path)),
+    ];
+    Program::find(kind, &call.path)?.run(verb, variables, &call.conf.raw)
+}
+
+/// A directory with a `:` in it cannot have come from the environment and cannot go there.
+fn joined(path: &PluginPath) -> OsString {
+    env::join_paths(&path.0).unwrap_or_default()
+}
