@@ -41,7 +41,8 @@ pub fn routes(result: &AddResult) -> Vec<Route> {
         let inherited = if scope < route::SCOPE_LINK { gateway_of(&r.dst) } else { None };
         let gw = r.gw.filter(|gw| !gw.is_unspecified()).or(inherited);
         // A route without any gateway leads to hosts on the link itself.
-        let scope = if gw.is_none() && !r.dst.is_ipv6() { scope.max(route::SCOPE_LINK) } else { scope };
+        let scope =
+            if gw.is_none() && !r.dst.is_ipv6() { scope.max(route::SCOPE_LINK) } else { scope };
         Route {
             // The kernel refuses a destination with host bits.
             dst: IpNetwork::new(r.dst.network(), r.dst.prefix()).unwrap_or(r.dst),
@@ -97,10 +98,11 @@ pub fn configure(
 fn prepare(ifname: &str, ipv6: bool, detect_duplicates: bool) -> kernel::Result<()> {
     // Some are missing where the kernel has no IPv6, or are read-only in a user namespace: then
     // what they are for does not work either, and the addresses tell.
-    let best_effort = |key: &str, value: &str| match sysctl::write(&key.replace("IF", ifname), value) {
-        Err(e) if e.errno() == libc::EIO => Err(e),
-        _ => Ok(()),
-    };
+    let best_effort =
+        |key: &str, value: &str| match sysctl::write(&key.replace("IF", ifname), value) {
+            Err(e) if e.errno() == libc::EIO => Err(e),
+            _ => Ok(()),
+        };
     if ipv6 {
         for name in ["lo", ifname] {
             let key = format!("ipv6/conf/{name}/disable_ipv6");
@@ -169,7 +171,7 @@ pub fn compare(
 /// True when `have` does what `wanted` asks. What was not asked for may be anything: the kernel
 /// fills in metrics, and a later plugin of the chain may have refined them.
 fn serves(have: &Route, wanted: &Route) -> bool {
-    fn given<T: PartialEq>(have: Option<T>, wanted: Option<T>) -> bool {
+    fn given<T: PartialEq + Copy>(have: Option<T>, wanted: Option<T>) -> bool {
         wanted.is_none() || have == wanted
     }
     have.dst == wanted.dst
@@ -184,7 +186,9 @@ fn serves(have: &Route, wanted: &Route) -> bool {
 pub fn compare_interface(link: &Link, result: &AddResult, sandbox: &str, findings: &mut Findings) {
     let recorded = result.interfaces.iter().find(|i| i.name == link.name && i.sandbox == sandbox);
     match (recorded, link.mac) {
-        (None, _) => findings.add(format!("prevResult has no interface {} in {sandbox}", link.name)),
+        (None, _) => {
+            findings.add(format!("prevResult has no interface {} in {sandbox}", link.name));
+        }
         (Some(recorded), Some(mac)) if !recorded.mac.is_empty() => findings.compare(
             &format!("the hardware address of {}", link.name),
             &mac.to_string(),

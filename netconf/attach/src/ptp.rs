@@ -29,8 +29,7 @@ pub fn gc(call: &GcCall) -> Result<(), Error> {
 pub fn status(call: &StatusCall) -> Result<(), Error> {
     let conf = Config::parse(&call.conf)?;
     if conf.masquerade {
-        firewall::status()
-            .map_err(|e| Error { code: Code::NOT_AVAILABLE, ..Error::from(e) })?;
+        firewall::status().map_err(|e| Error { code: Code::NOT_AVAILABLE, ..Error::from(e) })?;
     }
     match Ipam::of(&call.conf, &call.path)? {
         Some(ipam) => ipam.status(call),

@@ -40,12 +40,10 @@ fn remove_pair(call: &Call) -> Result<(), Error> {
     Ok(veth::remove_pair(&host, netns.as_ref(), &call.attachment)?)
 }
 
+/// Also what the reference plugins made, on a node that ran them before.
 fn remove_rules(attachment: &Attachment, addresses: &[IpAddr]) -> Result<(), Error> {
     let link = owner::link_name(attachment, 0).parse().ok();
-    let own = firewall::del(attachment, addresses, link.as_ref());
-    // A node that ran the reference plugins before has theirs.
-    let theirs = firewall::reference::remove(attachment);
-    Error::all([own, theirs].into_iter().filter_map(Result::err).map(Error::from).collect())
+    Ok(firewall::del(attachment, addresses, link.as_ref())?)
 }
 
 /// Removes every attachment of the network that is not listed.

@@ -163,7 +163,7 @@ impl<'a> Attaching<'a> {
             return Ok(None);
         }
         let addresses = gateway::addresses(result);
-        let vlan = self.conf.vlans.as_ref().and_then(super::vlans::PortVlans::gateway_vlan);
+        let vlan = self.conf.vlans.as_ref().and_then(vlans::PortVlans::gateway_vlan);
         let leg = vlan.map(|vlan| vlans::ensure_gateway(self.host, bridge, vlan)).transpose()?;
         let holder = leg.as_ref().unwrap_or(bridge);
         device::ensure_addresses(self.host, holder, &addresses, self.conf.force_address)?;

@@ -159,8 +159,10 @@ impl Checking<'_> {
 
     fn guard(&self, far: &Link, near: &Link, findings: &mut Findings) -> Result<(), Error> {
         let sandbox = self.netns.path().to_string_lossy();
-        let addresses: Vec<_> =
-            container::own_addresses(self.prev, &far.name, &sandbox).iter().map(|ip| ip.address).collect();
+        let addresses: Vec<_> = container::own_addresses(self.prev, &far.name, &sandbox)
+            .iter()
+            .map(|ip| ip.address)
+            .collect();
         let masquerade = (self.conf.masquerade && !addresses.is_empty())
             .then_some(Masquerade { addresses, exempt: Vec::new() });
         let antispoof = match (self.conf.spoof_check, far.mac, near.name.parse()) {

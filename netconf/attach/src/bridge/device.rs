@@ -44,8 +44,9 @@ pub fn ensure(host: &Socket, conf: &Config) -> Result<Link, Error> {
 
 fn create(host: &Socket, conf: &Config, filtering: bool) -> Result<Link, Error> {
     let name = conf.bridge.as_str();
-    let mac = MacAddr::random()
-        .map_err(|e| Error::new(Code::IO, format!("read random bytes for the MAC of {name}: {e}")))?;
+    let mac = MacAddr::random().map_err(|e| {
+        Error::new(Code::IO, format!("read random bytes for the MAC of {name}: {e}"))
+    })?;
     match host.run(link::create_bridge(name, mac, conf.mtu, filtering)) {
         // Another ADD was first.
         Err(e) if e.is_exists() => {}
@@ -97,7 +98,10 @@ pub fn ensure_addresses(
             changed = true;
         }
     }
-    if changed && holder.kind == "bridge" && let Some(mac) = holder.mac {
+    if changed
+        && holder.kind == "bridge"
+        && let Some(mac) = holder.mac
+    {
         // A bridge that we did not make may still follow its ports' addresses.
         requests.push(link::set_mac(holder.index, &holder.name, mac));
     }

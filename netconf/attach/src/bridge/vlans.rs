@@ -218,9 +218,8 @@ mod tests {
 
     #[test]
     fn what_is_out_of_range_or_half_given_is_named() {
-        let message = |vlan, elements: &[RawTrunk]| {
-            PortVlans::parse(vlan, elements, false).unwrap_err().msg
-        };
+        let message =
+            |vlan, elements: &[RawTrunk]| PortVlans::parse(vlan, elements, false).unwrap_err().msg;
         assert!(message(5000, &[]).contains("vlan 5000"));
         assert!(message(-1, &[]).contains("vlan -1"));
         let second = |t| message(0, &[trunk(Some(1), None, None), t]);

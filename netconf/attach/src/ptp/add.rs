@@ -1,5 +1,7 @@
 //! ADD: the container is joined by a routed veth.
 
+use std::time::Duration;
+
 use cni::{AddResult, Call, Code, Error, IfName, Interface};
 use firewall::Masquerade;
 use ipam::Ipam;
@@ -10,6 +12,8 @@ use super::{Config, plan};
 use crate::undo::Undo;
 use crate::{container, forwarding, veth};
 
+/// How long the pair may take to carry packets. It takes microseconds where nothing is wrong.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// The index of the container's interface in the result.
 const CONTAINER: usize = 1;
 
@@ -71,6 +75,7 @@ impl<'a> Attaching<'a> {
         let ifname = call.attachment.ifname.as_str();
         let wanted = plan::container_side(&result);
         let far = container::configure(self.netns, self.inner, ifname, &wanted)?;
+        let near = link::wait_until_up(host, &near.name, PATIENCE)?;
 
         let sandbox = self.netns.path().to_string_lossy();
         result.interfaces.splice(0..0, [interface(&near, ""), interface(&far, &sandbox)]);

@@ -81,10 +81,7 @@ mod tests {
         let result = with("10.1.2.5/24", Some("10.1.2.1"));
         assert_eq!(
             container_routes(&result),
-            [
-                "10.1.2.1/32 src 10.1.2.5 scope 253",
-                "10.1.2.0/24 via 10.1.2.1 src 10.1.2.5 scope 0"
-            ]
+            ["10.1.2.1/32 src 10.1.2.5 scope 253", "10.1.2.0/24 via 10.1.2.1 src 10.1.2.5 scope 0"]
         );
         assert_eq!(node_addresses(&result), ["10.1.2.1/32".parse().unwrap()]);
         let routes = node_routes(&result);

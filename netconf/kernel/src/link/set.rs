@@ -13,6 +13,13 @@ pub fn set_up(index: u32, name: &str) -> Request {
     request("set up the link", name, link(index).up().build())
 }
 
+/// Sets it down.
+///
+/// `ip link set dev NAME down`
+pub fn set_down(index: u32, name: &str) -> Request {
+    request("set down the link", name, link(index).down().build())
+}
+
 /// Sets its Ethernet address. A bridge keeps an address that was set, whatever ports it gets.
 ///
 /// `ip link set dev NAME address MAC`
@@ -34,13 +41,6 @@ pub fn set_promiscuous(index: u32, name: &str, on: bool) -> Request {
 pub fn set_alias(name: &str, alias: &str) -> Request {
     let message = LinkUnspec::new_with_name(name).alias(alias).build();
     request("set the alias of", name, message)
-}
-
-/// Takes a port out of its bridge.
-///
-/// `ip link set dev NAME nomaster`
-pub fn release(index: u32, name: &str) -> Request {
-    request("release the port", name, link(index).nocontroller().build())
 }
 
 fn link(index: u32) -> LinkMessageBuilder<LinkUnspec> {
