@@ -3,6 +3,7 @@
 mod error;
 pub mod fault;
 mod mac;
+pub mod netfilter;
 
 pub use error::{Error, Result};
 pub use mac::MacAddr;
