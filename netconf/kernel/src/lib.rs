@@ -12,6 +12,7 @@ mod extended_ack;
 pub mod fault;
 pub mod link;
 mod mac;
+pub mod netfilter;
 mod netns;
 pub mod route;
 mod socket;

@@ -1,0 +1,86 @@
+//! CHECK: what is wanted against what the kernel has.
+
+use kernel::Result;
+use kernel::netfilter::{Attributes, Socket};
+
+use crate::layout::{self, ANTISPOOF, GUARD, GUARDED, MASQUERADE, POSTROUTING, PREROUTING};
+use crate::nft::{Element, Rule, Table, expression};
+use crate::reference;
+use crate::wanted::Wanted;
+
+/// The differences, each in words; none when all is as wanted. Masquerade and anti-spoofing that
+/// the reference plugins made for the attachment count as ours.
+pub fn check(wanted: &Wanted) -> Result<Vec<String>> {
+    let elements = wanted.elements();
+    let mut differences = Vec::new();
+    if elements.is_empty() {
+        return Ok(differences);
+    }
+    let mut socket = Socket::open()?;
+    let theirs = reference::made(&mut socket, &wanted.attachment)?;
+    let of_theirs = |table| if table == MASQUERADE { theirs.masquerade } else { theirs.antispoof };
+
+    let gets: Vec<_> = elements.iter().map(|e| e.set.get(&e.key)).collect();
+    let found = socket.get_all(&gets)?;
+    let mut used = Vec::new();
+    for (element, object) in elements.iter().zip(found) {
+        let there = object.and_then(|object| Element::listed(element.set, &object).next());
+        if there.is_none() && of_theirs(element.set.table) {
+            continue;
+        }
+        used.push(element.set.table);
+        differences.extend(compare(element, there.as_ref()));
+    }
+    if used.contains(&MASQUERADE) {
+        chain(&mut socket, (MASQUERADE, POSTROUTING), &layout::postrouting(), &mut differences)?;
+        for group in wanted.groups() {
+            chain(&mut socket, (MASQUERADE, &group.chain()), &group.rules(), &mut differences)?;
+        }
+    }
+    if used.contains(&ANTISPOOF) {
+        chain(&mut socket, (ANTISPOOF, PREROUTING), &layout::prerouting(), &mut differences)?;
+        chain(&mut socket, (ANTISPOOF, GUARD), &layout::guard(), &mut differences)?;
+    }
+    Ok(differences)
+}
+
+fn compare(element: &Element, there: Option<&Element>) -> Option<String> {
+    let Element { set, key, jump, comment } = element;
+    let what = match set.table {
+        MASQUERADE => format!("the masquerade of {key} (nft map inet podwire {})", set.name),
+        _ => format!("the anti-spoofing of {key} (nft bridge podwire {})", set.name),
+    };
+    let there = match there {
+        None => return Some(format!("{what} is missing")),
+        Some(there) if there == element => return None,
+        Some(there) => there,
+    };
+    if there.comment != *comment {
+        return Some(format!("{what} belongs to {:?}, not to {comment:?}", there.comment));
+    }
+    let (wanted, has) = (jump.as_deref().unwrap_or("-"), there.jump.as_deref().unwrap_or("-"));
+    let why = if **set == GUARDED { "" } else { ", so other destinations are exempt" };
+    Some(format!("{what} leads to the chain {has} instead of {wanted}{why}"))
+}
+
+fn chain(
+    socket: &mut Socket,
+    (table, name): (Table, &str),
+    rules: &[Vec<Attributes>],
+    differences: &mut Vec<String>,
+) -> Result<()> {
+    let family = if table == MASQUERADE { "inet" } else { "bridge" };
+    let what = format!("the chain {name} of nft table {family} {}", table.name);
+    if socket.get(table.get_chain(name))?.is_none() {
+        differences.push(format!("{what} is missing"));
+        return Ok(());
+    }
+    let objects = socket.dump(&table.rules(name))?;
+    let listed: Vec<_> = objects.iter().filter_map(Rule::of).collect();
+    let same = listed.len() == rules.len()
+        && listed.iter().zip(rules).all(|(l, r)| expression::is_rule(l.expressions, r));
+    if !same {
+        differences.push(format!("the rules of {what} have been changed"));
+    }
+    Ok(())
+}

@@ -1,0 +1,24 @@
+//! nf_tables over netlink: masquerade and anti-spoofing of attachments. Nothing is executed, and
+//! what an attachment needs is one transaction of a few elements, because the rules are written
+//! once for all (see `layout`).
+//!
+//! Everything acts in the network namespace of the calling thread. Every element tells in a
+//! comment whose it is, so that DEL and GC need neither the link nor the address, and never remove
+//! what is somebody else's by now. `nft list ruleset` shows it all.
+
+mod add;
+mod check;
+mod group;
+mod layout;
+mod nft;
+mod owner;
+pub mod reference;
+mod remove;
+mod status;
+mod wanted;
+
+pub use add::add;
+pub use check::check;
+pub use remove::{del, gc};
+pub use status::{antispoof_status, status};
+pub use wanted::{AntiSpoof, Masquerade, Wanted};

@@ -1,0 +1,318 @@
+//! nf_tables as messages: tables, chains, rules, sets and their elements
+//! (`include/uapi/linux/netfilter/nf_tables.h`). Only what this crate uses.
+
+mod element;
+pub(crate) mod expression;
+mod userdata;
+
+use kernel::netfilter::{Attributes, Object, Request};
+
+pub(crate) use self::element::{Element, Key};
+pub(crate) use self::userdata::comment_of;
+
+/// Protocol families (`NFPROTO_*`).
+pub(crate) const INET: u8 = 1;
+pub(crate) const IPV4: u8 = 2;
+pub(crate) const BRIDGE: u8 = 7;
+pub(crate) const IPV6: u8 = 10;
+
+/// `NFNL_SUBSYS_NFTABLES`
+const SUBSYSTEM: u8 = 10;
+
+/// Message numbers (`enum nf_tables_msg_types`).
+const NEW_TABLE: u8 = 0;
+const GET_TABLE: u8 = 1;
+const DEL_TABLE: u8 = 2;
+const NEW_CHAIN: u8 = 3;
+const GET_CHAIN: u8 = 4;
+const DEL_CHAIN: u8 = 5;
+const NEW_RULE: u8 = 6;
+const GET_RULE: u8 = 7;
+const DEL_RULE: u8 = 8;
+const NEW_SET: u8 = 9;
+const NEW_ELEMENT: u8 = 12;
+const GET_ELEMENT: u8 = 13;
+const DEL_ELEMENT: u8 = 14;
+const GET_GENERATION: u8 = 16;
+
+const TABLE_NAME: u16 = 1;
+const TABLE_USE: u16 = 3;
+const TABLE_USERDATA: u16 = 6;
+
+const CHAIN_TABLE: u16 = 1;
+const CHAIN_NAME: u16 = 3;
+const CHAIN_HOOK: u16 = 4;
+const CHAIN_POLICY: u16 = 5;
+const CHAIN_USE: u16 = 6;
+const CHAIN_TYPE: u16 = 7;
+const CHAIN_USERDATA: u16 = 12;
+const HOOK_NUMBER: u16 = 1;
+const HOOK_PRIORITY: u16 = 2;
+
+const RULE_TABLE: u16 = 1;
+const RULE_CHAIN: u16 = 2;
+const RULE_HANDLE: u16 = 3;
+const RULE_EXPRESSIONS: u16 = 4;
+const RULE_USERDATA: u16 = 7;
+
+const SET_TABLE: u16 = 1;
+const SET_NAME: u16 = 2;
+const SET_FLAGS: u16 = 3;
+const SET_KEY_TYPE: u16 = 4;
+const SET_KEY_LENGTH: u16 = 5;
+const SET_DATA_TYPE: u16 = 6;
+const SET_DATA_LENGTH: u16 = 7;
+const SET_ID: u16 = 10;
+const SET_USERDATA: u16 = 13;
+/// `NFT_SET_MAP`
+const MAP: u32 = 8;
+/// `NFT_DATA_VERDICT`
+const VERDICT: u32 = 0xffff_ff00;
+
+/// The items of every list (`NFTA_LIST_ELEM`).
+const ITEM: u16 = 1;
+
+const GENERATION_ID: u16 = 1;
+
+/// A table. Everything else lies in one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Table {
+    /// `NFPROTO_*`
+    pub(crate) family: u8,
+    pub(crate) name: &'static str,
+}
+
+/// Where a base chain is hooked into the kernel.
+pub(crate) struct Hook {
+    /// `nat` or `filter`.
+    pub(crate) kind: &'static str,
+    /// `NF_INET_*` or `NF_BR_*`.
+    pub(crate) number: u32,
+    pub(crate) priority: i32,
+}
+
+impl Table {
+    /// `nft add table`: no error when it is there.
+    pub(crate) fn create(self, comment: &str) -> Request {
+        let attributes = Attributes::new()
+            .with_text(TABLE_NAME, self.name)
+            .with(TABLE_USERDATA, &userdata::comment(comment));
+        self.request("create the table", "", NEW_TABLE, libc::NLM_F_CREATE, attributes)
+    }
+
+    pub(crate) fn get(self) -> Request {
+        let attributes = Attributes::new().with_text(TABLE_NAME, self.name);
+        self.request("look up the table", "", GET_TABLE, 0, attributes)
+    }
+
+    /// `nft delete table`, with all that is in it.
+    pub(crate) fn delete(self) -> Request {
+        let attributes = Attributes::new().with_text(TABLE_NAME, self.name);
+        self.request("delete the table", "", DEL_TABLE, 0, attributes)
+    }
+
+    /// How many chains, sets and objects a table holds.
+    pub(crate) fn population(table: &Object) -> Option<u32> {
+        table.attributes().number(TABLE_USE)
+    }
+
+    /// `nft add chain`: no error when it is there.
+    pub(crate) fn create_chain(self, name: &str, comment: &str) -> Request {
+        let attributes = self.chain(name).with(CHAIN_USERDATA, &userdata::comment(comment));
+        self.request("create the chain", name, NEW_CHAIN, libc::NLM_F_CREATE, attributes)
+    }
+
+    /// `nft add chain ... { type ... hook ... priority ...; policy accept; }`
+    pub(crate) fn create_base_chain(self, name: &str, hook: &Hook) -> Request {
+        let attributes = self
+            .chain(name)
+            .with_text(CHAIN_TYPE, hook.kind)
+            .with_u32(CHAIN_POLICY, expression::ACCEPT)
+            .with_nest(
+                CHAIN_HOOK,
+                &Attributes::new()
+                    .with_u32(HOOK_NUMBER, hook.number)
+                    .with(HOOK_PRIORITY, &hook.priority.to_be_bytes()),
+            );
+        self.request("create the base chain", name, NEW_CHAIN, libc::NLM_F_CREATE, attributes)
+    }
+
+    pub(crate) fn get_chain(self, name: &str) -> Request {
+        self.request("look up the chain", name, GET_CHAIN, 0, self.chain(name))
+    }
+
+    /// `nft delete chain`, with its rules; EBUSY while something jumps to it.
+    pub(crate) fn delete_chain(self, name: &str) -> Request {
+        self.request("delete the chain", name, DEL_CHAIN, 0, self.chain(name))
+    }
+
+    /// How many rules a chain has, and how many rules and elements jump to it, in one number.
+    pub(crate) fn uses(chain: &Object) -> Option<u32> {
+        chain.attributes().number(CHAIN_USE)
+    }
+
+    /// `nft flush chain`
+    pub(crate) fn flush_chain(self, name: &str) -> Request {
+        let attributes =
+            Attributes::new().with_text(RULE_TABLE, self.name).with_text(RULE_CHAIN, name);
+        self.request("flush the chain", name, DEL_RULE, 0, attributes)
+    }
+
+    /// `nft add rule`, at the chain's end.
+    pub(crate) fn add_rule(self, chain: &str, rule: &[Attributes]) -> Request {
+        let attributes = Attributes::new()
+            .with_text(RULE_TABLE, self.name)
+            .with_text(RULE_CHAIN, chain)
+            .with_list(RULE_EXPRESSIONS, ITEM, rule);
+        let flags = libc::NLM_F_CREATE | libc::NLM_F_APPEND;
+        self.request("add a rule to the chain", chain, NEW_RULE, flags, attributes)
+    }
+
+    /// The rules of one chain, for a dump.
+    pub(crate) fn rules(self, chain: &str) -> Request {
+        let attributes =
+            Attributes::new().with_text(RULE_TABLE, self.name).with_text(RULE_CHAIN, chain);
+        self.request("list the rules of the chain", chain, GET_RULE, 0, attributes)
+    }
+
+    /// `nft delete rule ... handle ...`
+    pub(crate) fn delete_rule(self, chain: &str, rule: &Rule<'_>) -> Request {
+        let attributes = Attributes::new()
+            .with_text(RULE_TABLE, self.name)
+            .with_text(RULE_CHAIN, chain)
+            .with(RULE_HANDLE, rule.handle);
+        self.request("delete a rule of the chain", chain, DEL_RULE, 0, attributes)
+    }
+
+    fn chain(self, name: &str) -> Attributes {
+        Attributes::new().with_text(CHAIN_TABLE, self.name).with_text(CHAIN_NAME, name)
+    }
+
+    fn request(
+        self,
+        op: &'static str,
+        inner: &str,
+        message: u8,
+        flags: i32,
+        attributes: Attributes,
+    ) -> Request {
+        let family = match self.family {
+            INET => "inet",
+            IPV4 => "ip",
+            IPV6 => "ip6",
+            _ => "bridge",
+        };
+        let space = if inner.is_empty() { "" } else { " " };
+        let on = format!("{family} {}{space}{inner}", self.name);
+        Request::new((op, on), (SUBSYSTEM, message), flags, self.family, attributes)
+    }
+}
+
+/// A rule that was listed.
+pub(crate) struct Rule<'a> {
+    handle: &'a [u8],
+    /// Its expressions, encoded.
+    pub(crate) expressions: &'a [u8],
+    userdata: &'a [u8],
+}
+
+impl<'a> Rule<'a> {
+    pub(crate) fn of(object: &'a Object) -> Option<Self> {
+        let attributes = object.attributes();
+        Some(Self {
+            handle: attributes.find(RULE_HANDLE)?,
+            expressions: attributes.find(RULE_EXPRESSIONS).unwrap_or_default(),
+            userdata: attributes.find(RULE_USERDATA).unwrap_or_default(),
+        })
+    }
+
+    pub(crate) fn comment(&self) -> Option<&'a str> {
+        comment_of(self.userdata)
+    }
+
+    /// True when it jumps to or goes to `chain`.
+    pub(crate) fn leads_to(&self, chain: &str) -> bool {
+        expression::leads_to(self.expressions, chain)
+    }
+}
+
+/// A set, or a map from keys to verdicts.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Set {
+    pub(crate) table: Table,
+    pub(crate) name: &'static str,
+    /// What its keys are: known to nft alone, the kernel sees bytes.
+    pub(crate) key: KeyType,
+    /// True for a map to verdicts.
+    pub(crate) map: bool,
+}
+
+/// What the keys of a set are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum KeyType {
+    Ipv4,
+    Ipv6,
+    Link,
+    LinkAndMac,
+}
+
+impl KeyType {
+    /// Nft's number for the type (its `enum datatypes`; a concatenation has six bits for each
+    /// part), the key's length in bytes, and nft's number for the byte order (2 is big endian, 1
+    /// the machine's, 0 none).
+    fn in_nft(self) -> (u32, u32, u32) {
+        const ADDRESS4: u32 = 7;
+        const ADDRESS6: u32 = 8;
+        const ETHER: u32 = 9;
+        const IFNAME: u32 = 41;
+        match self {
+            Self::Ipv4 => (ADDRESS4, 4, 2),
+            Self::Ipv6 => (ADDRESS6, 16, 2),
+            Self::Link => (IFNAME, 16, 1),
+            Self::LinkAndMac => (IFNAME << 6 | ETHER, 24, 0),
+        }
+    }
+}
+
+impl Set {
+    /// `nft add set` or `nft add map`: no error when it is there. `id` tells it from the other
+    /// sets of the same transaction.
+    pub(crate) fn create(&self, id: u32) -> Request {
+        let (kind, length, order) = self.key.in_nft();
+        let mut attributes = Attributes::new()
+            .with_text(SET_TABLE, self.table.name)
+            .with_text(SET_NAME, self.name)
+            .with_u32(SET_FLAGS, if self.map { MAP } else { 0 })
+            .with_u32(SET_KEY_TYPE, kind)
+            .with_u32(SET_KEY_LENGTH, length)
+            .with_u32(SET_ID, id)
+            .with(SET_USERDATA, &userdata::set(order, self.map));
+        if self.map {
+            attributes = attributes.with_u32(SET_DATA_TYPE, VERDICT).with_u32(SET_DATA_LENGTH, 0);
+        }
+        self.request("create the set", "", NEW_SET, libc::NLM_F_CREATE, attributes)
+    }
+
+    fn request(
+        &self,
+        op: &'static str,
+        key: &str,
+        message: u8,
+        flags: i32,
+        attributes: Attributes,
+    ) -> Request {
+        let space = if key.is_empty() { "" } else { " " };
+        self.table.request(op, &format!("{}{space}{key}", self.name), message, flags, attributes)
+    }
+}
+
+/// Asks for the ruleset's generation: a number that changes with every transaction.
+pub(crate) fn generation() -> Request {
+    let what = ("ask for the generation of", "the ruleset");
+    Request::new(what, (SUBSYSTEM, GET_GENERATION), 0, 0, Attributes::new())
+}
+
+/// The generation's number.
+pub(crate) fn generation_of(object: &Object) -> Option<u32> {
+    object.attributes().number(GENERATION_ID)
+}

@@ -1,0 +1,147 @@
+//! The elements of sets and maps.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use cni::IfName;
+use kernel::MacAddr;
+use kernel::netfilter::{Attributes, Object, Reader, Request};
+
+use super::{DEL_ELEMENT, GET_ELEMENT, ITEM, KeyType, NEW_ELEMENT, Set, expression, userdata};
+
+const LIST_TABLE: u16 = 1;
+const LIST_SET: u16 = 2;
+const LIST_ELEMENTS: u16 = 3;
+const ELEMENT_KEY: u16 = 1;
+const ELEMENT_DATA: u16 = 2;
+const ELEMENT_USERDATA: u16 = 6;
+
+/// A link's name in a key: padded with zeros to 16 bytes (`IFNAMSIZ`).
+const NAME: usize = 16;
+
+/// The key of an element.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Key {
+    Address(IpAddr),
+    Link(IfName),
+    LinkAndMac(IfName, MacAddr),
+}
+
+impl Key {
+    /// As the kernel compares it: each part padded to the registers' four bytes.
+    fn bytes(&self) -> Vec<u8> {
+        let name = |link: &IfName| {
+            let mut bytes = link.as_str().as_bytes().to_vec();
+            bytes.resize(NAME, 0);
+            bytes
+        };
+        match self {
+            Self::Address(address) => expression::bytes(*address),
+            Self::Link(link) => name(link),
+            Self::LinkAndMac(link, mac) => [&name(link)[..], &mac.0, &[0; 2]].concat(),
+        }
+    }
+
+    /// What the kernel tells; `None` for what is no key of ours.
+    fn parse(kind: KeyType, bytes: &[u8]) -> Option<Self> {
+        let name = |bytes: &[u8]| {
+            let text = std::str::from_utf8(bytes.get(..NAME)?).ok()?;
+            text.trim_end_matches('\0').parse().ok()
+        };
+        Some(match kind {
+            KeyType::Ipv4 => Self::Address(<[u8; 4]>::try_from(bytes).ok()?.into()),
+            KeyType::Ipv6 => Self::Address(<[u8; 16]>::try_from(bytes).ok()?.into()),
+            KeyType::Link => Self::Link(name(bytes)?),
+            KeyType::LinkAndMac => {
+                let mac = bytes.get(NAME..)?.first_chunk()?;
+                Self::LinkAndMac(name(bytes)?, MacAddr(*mac))
+            }
+        })
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(address) => address.fmt(f),
+            Self::Link(link) => link.fmt(f),
+            Self::LinkAndMac(link, mac) => write!(f, "{link} . {mac}"),
+        }
+    }
+}
+
+/// An element of one of our sets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Element {
+    pub(crate) set: &'static Set,
+    pub(crate) key: Key,
+    /// Of a map: the chain to jump to.
+    pub(crate) jump: Option<String>,
+    pub(crate) comment: String,
+}
+
+impl Element {
+    /// `nft create element`: EEXIST when the key is taken.
+    pub(crate) fn insert(&self) -> Request {
+        let mut element = key(&self.key).with(ELEMENT_USERDATA, &userdata::comment(&self.comment));
+        if let Some(chain) = &self.jump {
+            let data = expression::verdict_data(expression::JUMP, Some(chain));
+            element = element.with_nest(ELEMENT_DATA, &data);
+        }
+        let flags = libc::NLM_F_CREATE | libc::NLM_F_EXCL;
+        self.set.elements("add the element", &self.key.to_string(), (NEW_ELEMENT, flags), element)
+    }
+
+    /// The elements that the kernel told of `set`.
+    pub(crate) fn listed(set: &'static Set, object: &Object) -> impl Iterator<Item = Self> {
+        object.attributes().nest(LIST_ELEMENTS).filter_map(move |(_, element)| {
+            let element = Reader::new(element);
+            Some(Self {
+                set,
+                key: Key::parse(set.key, expression::value_of(&element.nest(ELEMENT_KEY))?)?,
+                jump: expression::chain_of(&element.nest(ELEMENT_DATA)).map(str::to_owned),
+                comment: element
+                    .find(ELEMENT_USERDATA)
+                    .and_then(userdata::comment_of)
+                    .unwrap_or_default()
+                    .to_owned(),
+            })
+        })
+    }
+}
+
+impl Set {
+    /// `nft get element`
+    pub(crate) fn get(&self, of: &Key) -> Request {
+        self.elements("look up the element", &of.to_string(), (GET_ELEMENT, 0), key(of))
+    }
+
+    /// `nft delete element`: ENOENT when there is none.
+    pub(crate) fn delete(&self, of: &Key) -> Request {
+        self.elements("delete the element", &of.to_string(), (DEL_ELEMENT, 0), key(of))
+    }
+
+    /// All elements, for a dump.
+    pub(crate) fn all(&self) -> Request {
+        self.request("list the elements of", "", GET_ELEMENT, 0, self.named())
+    }
+
+    fn named(&self) -> Attributes {
+        Attributes::new().with_text(LIST_TABLE, self.table.name).with_text(LIST_SET, self.name)
+    }
+
+    fn elements(
+        &self,
+        op: &'static str,
+        key: &str,
+        (message, flags): (u8, i32),
+        element: Attributes,
+    ) -> Request {
+        let attributes = self.named().with_list(LIST_ELEMENTS, ITEM, &[element]);
+        self.request(op, key, message, flags, attributes)
+    }
+}
+
+fn key(key: &Key) -> Attributes {
+    Attributes::new().with_nest(ELEMENT_KEY, &expression::value(&key.bytes()))
+}

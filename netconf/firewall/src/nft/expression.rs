@@ -1,0 +1,242 @@
+//! The expressions that rules are made of, and comparing a rule with what the kernel lists.
+
+use std::net::IpAddr;
+
+use ipnetwork::IpNetwork;
+use kernel::netfilter::{Attributes, Reader};
+
+use super::{IPV4, IPV6, ITEM};
+
+/// Verdicts: `NF_*` of netfilter and `NFT_*` of nf_tables, which are negative.
+pub(crate) const ACCEPT: u32 = 1;
+pub(crate) const DROP: u32 = 0;
+pub(crate) const JUMP: u32 = 0xffff_fffd;
+const GOTO: u32 = 0xffff_fffc;
+pub(crate) const RETURN: u32 = 0xffff_fffb;
+
+/// `NFT_REG_VERDICT`, and the first two of the 16-byte registers.
+const TO_VERDICT: u32 = 0;
+const REGISTER_1: u32 = 1;
+const REGISTER_2: u32 = 2;
+
+const NAME: u16 = 1;
+const DATA: u16 = 2;
+const VALUE: u16 = 1;
+const VERDICT: u16 = 2;
+const VERDICT_CODE: u16 = 1;
+const VERDICT_CHAIN: u16 = 2;
+
+/// `NFT_META_*`
+const INPUT_NAME: u32 = 6;
+const FAMILY: u32 = 15;
+
+/// Where in a packet: `NFT_PAYLOAD_*_HEADER`.
+const LINK_HEADER: u32 = 0;
+const NETWORK_HEADER: u32 = 1;
+
+/// An address in the network header.
+#[derive(Clone, Copy)]
+pub(crate) enum Address {
+    Source,
+    Destination,
+}
+
+/// `meta nfproto ipv4` or `ipv6`: nothing for the other family goes on. It also tells nft how to
+/// print the addresses that follow.
+pub(crate) fn of_family(v6: bool) -> [Attributes; 2] {
+    [meta(FAMILY), equal(&[if v6 { IPV6 } else { IPV4 }])]
+}
+
+/// Loads an address of the packet.
+pub(crate) fn address(v6: bool, which: Address) -> Attributes {
+    let (offset, length) = match (v6, which) {
+        (false, Address::Source) => (12, 4),
+        (false, Address::Destination) => (16, 4),
+        (true, Address::Source) => (8, 16),
+        (true, Address::Destination) => (24, 16),
+    };
+    payload(REGISTER_1, NETWORK_HEADER, offset, length)
+}
+
+/// `ip daddr NETWORK`: load, mask, compare.
+pub(crate) fn destination_in(network: IpNetwork) -> Vec<Attributes> {
+    let v6 = network.is_ipv6();
+    let mut rule = Vec::from(of_family(v6));
+    rule.push(address(v6, Address::Destination));
+    let full = if v6 { 128 } else { 32 };
+    if network.prefix() < full {
+        rule.push(masked(&bytes(network.mask())));
+    }
+    rule.push(equal(&bytes(network.network())));
+    rule
+}
+
+/// `iifname`, loaded.
+pub(crate) fn input_name() -> Attributes {
+    meta(INPUT_NAME)
+}
+
+/// `ether saddr`, loaded behind the name of [`input_name`] as the second part of a key.
+pub(crate) fn ether_source_behind_name() -> Attributes {
+    payload(REGISTER_2, LINK_HEADER, 6, 6)
+}
+
+/// `vmap @map`: the verdict of what was loaded.
+pub(crate) fn verdict_of(map: &str) -> Attributes {
+    lookup(map, true)
+}
+
+/// `@set`: nothing that is not in it goes on.
+pub(crate) fn in_set(set: &str) -> Attributes {
+    lookup(set, false)
+}
+
+/// `drop`, `return`, ...
+pub(crate) fn verdict(code: u32) -> Attributes {
+    const REGISTER: u16 = 1;
+    const IMMEDIATE: u16 = 2;
+    named(
+        "immediate",
+        &Attributes::new()
+            .with_u32(REGISTER, TO_VERDICT)
+            .with_nest(IMMEDIATE, &verdict_data(code, None)),
+    )
+}
+
+/// `masquerade`
+pub(crate) fn masquerade() -> Attributes {
+    named("masq", &Attributes::new())
+}
+
+/// A verdict as data, of an immediate or a map's element.
+pub(super) fn verdict_data(code: u32, chain: Option<&str>) -> Attributes {
+    let mut verdict = Attributes::new().with_u32(VERDICT_CODE, code);
+    if let Some(chain) = chain {
+        verdict = verdict.with_text(VERDICT_CHAIN, chain);
+    }
+    Attributes::new().with_nest(VERDICT, &verdict)
+}
+
+/// The chain in such data, if it leads to one.
+pub(super) fn chain_of<'a>(data: &Reader<'a>) -> Option<&'a str> {
+    let verdict = data.nest(VERDICT);
+    match verdict.number(VERDICT_CODE)? {
+        JUMP | GOTO => verdict.text(VERDICT_CHAIN),
+        _ => None,
+    }
+}
+
+/// Bytes as data.
+pub(super) fn value(bytes: &[u8]) -> Attributes {
+    Attributes::new().with(VALUE, bytes)
+}
+
+/// The bytes in data.
+pub(super) fn value_of<'a>(data: &Reader<'a>) -> Option<&'a [u8]> {
+    data.find(VALUE)
+}
+
+/// True when one of the listed expressions jumps or goes to `chain`.
+pub(super) fn leads_to(expressions: &[u8], chain: &str) -> bool {
+    const IMMEDIATE: u16 = 2;
+    Reader::new(expressions).any(|(_, expression)| {
+        let expression = Reader::new(expression);
+        expression.text(NAME) == Some("immediate")
+            && chain_of(&expression.nest(DATA).nest(IMMEDIATE)) == Some(chain)
+    })
+}
+
+/// True when one of the listed expressions compares what was loaded with `bytes`.
+pub(crate) fn compares_with(expressions: &[u8], bytes: &[u8]) -> bool {
+    const COMPARED: u16 = 3;
+    Reader::new(expressions).any(|(_, expression)| {
+        let expression = Reader::new(expression);
+        expression.text(NAME) == Some("cmp")
+            && value_of(&expression.nest(DATA).nest(COMPARED)) == Some(bytes)
+    })
+}
+
+/// True when the listed expressions are those of `rule`: the same ones in the same order, each
+/// with every attribute that we give it. What a kernel adds of itself does not count.
+pub(crate) fn is_rule(expressions: &[u8], rule: &[Attributes]) -> bool {
+    let listed: Vec<_> = Reader::new(expressions).filter(|(kind, _)| *kind == ITEM).collect();
+    listed.len() == rule.len()
+        && listed.iter().zip(rule).all(|((_, listed), ours)| {
+            ours.bytes().is_some_and(|ours| contains(&Reader::new(listed), Reader::new(ours)))
+        })
+}
+
+/// True when all of `wanted` is in `listed`. The numbers within one expression differ, but for
+/// those of lists, and there are none in ours.
+fn contains(listed: &Reader<'_>, mut wanted: Reader<'_>) -> bool {
+    while let Some((kind, value)) = wanted.next() {
+        let same = match listed.find(kind) {
+            Some(found) if wanted.was_nested() => contains(&Reader::new(found), Reader::new(value)),
+            Some(found) => found == value,
+            None => wanted.was_nested() && value.is_empty(),
+        };
+        if !same {
+            return false;
+        }
+    }
+    true
+}
+
+fn meta(key: u32) -> Attributes {
+    const REGISTER: u16 = 1;
+    const KEY: u16 = 2;
+    named("meta", &Attributes::new().with_u32(REGISTER, REGISTER_1).with_u32(KEY, key))
+}
+
+fn payload(register: u32, base: u32, offset: u32, length: u32) -> Attributes {
+    named(
+        "payload",
+        &Attributes::new()
+            .with_u32(1, register)
+            .with_u32(2, base)
+            .with_u32(3, offset)
+            .with_u32(4, length),
+    )
+}
+
+fn equal(bytes: &[u8]) -> Attributes {
+    const EQUAL: u32 = 0;
+    named(
+        "cmp",
+        &Attributes::new().with_u32(1, REGISTER_1).with_u32(2, EQUAL).with_nest(3, &value(bytes)),
+    )
+}
+
+/// `(x & mask) ^ 0`
+fn masked(mask: &[u8]) -> Attributes {
+    let length = u32::try_from(mask.len()).unwrap_or_default();
+    named(
+        "bitwise",
+        &Attributes::new()
+            .with_u32(1, REGISTER_1)
+            .with_u32(2, REGISTER_1)
+            .with_u32(3, length)
+            .with_nest(4, &value(mask))
+            .with_nest(5, &value(&vec![0; mask.len()])),
+    )
+}
+
+fn lookup(set: &str, for_verdict: bool) -> Attributes {
+    let mut attributes = Attributes::new().with_text(1, set).with_u32(2, REGISTER_1);
+    if for_verdict {
+        attributes = attributes.with_u32(3, TO_VERDICT);
+    }
+    named("lookup", &attributes)
+}
+
+fn named(name: &str, data: &Attributes) -> Attributes {
+    Attributes::new().with_text(NAME, name).with_nest(DATA, data)
+}
+
+/// An address as it stands in a packet.
+pub(crate) fn bytes(address: IpAddr) -> Vec<u8> {
+    match address {
+        IpAddr::V4(v4) => v4.octets().to_vec(),
+        IpAddr::V6(v6) => v6.octets().to_vec(),
+    }
+}
