@@ -91,9 +91,8 @@ unpack() {
   fi
   rm -rf "${tree:?}" "$cache/debs-$name"
   mkdir -p "$tree" "$cache/debs-$name"
-  cd "$cache/debs-$name"
-  apt_cached "$suite" apt-get download "${names[@]}"
-  for deb in ./*.deb; do dpkg-deb -x "$deb" "$tree"; done
+  (cd "$cache/debs-$name" && apt_cached "$suite" apt-get download "${names[@]}")
+  for deb in "$cache/debs-$name"/*.deb; do dpkg-deb -x "$deb" "$tree"; done
   for dir in bin sbin lib lib64; do # a merged /usr, as the system has
     if [ -d "$tree/$dir" ] && [ ! -L "$tree/$dir" ]; then
       mkdir -p "$tree/usr/$dir" && cp -a "$tree/$dir/." "$tree/usr/$dir/" && rm -rf "${tree:?}/$dir"
