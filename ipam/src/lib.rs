@@ -3,6 +3,7 @@
 //! are [`HostLocal`] and [`Static`] behind the protocol.
 
 mod address;
+mod ask;
 mod args;
 mod fixed;
 mod host_local;
@@ -13,6 +14,7 @@ mod route;
 mod store;
 
 pub use address::Family;
+pub use ask::Ipam;
 pub use fixed::Static;
 pub use host_local::HostLocal;
 pub use range::{Range, RangeConf, RangeSet, Ranges, Sources, Span};

@@ -1,0 +1,102 @@
+//! What a test needs of the kernel and of the machine, and the record of those that went without.
+
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::process::Command;
+use std::sync::{Mutex, OnceLock};
+
+use crate::Netns;
+
+/// Something that a kernel or a machine may lack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Feature {
+    /// `bridge vlan_filtering 1`
+    BridgeVlan,
+    /// `type dummy`
+    Dummy,
+    /// `type vlan`
+    Vlan,
+    /// The tool `nft`, which judges what the plugins wrote.
+    Nft,
+    /// The tool `iptables`, which the reference plugins execute.
+    Iptables,
+    /// The reference plugins.
+    Reference,
+}
+
+impl Feature {
+    /// Whether it is there, and if not, the reason for the record.
+    pub fn missing(self) -> Option<&'static str> {
+        static KNOWN: Mutex<Vec<(Feature, bool)>> = Mutex::new(Vec::new());
+        let known = KNOWN.lock().expect("the features").iter().find(|k| k.0 == self).map(|k| k.1);
+        let has = known.unwrap_or_else(|| {
+            let has = self.probe();
+            KNOWN.lock().expect("the features").push((self, has));
+            has
+        });
+        (!has).then(|| self.why())
+    }
+
+    fn probe(self) -> bool {
+        let tries = |commands: &[&str]| {
+            let netns = Netns::new();
+            commands.iter().all(|c| netns.try_run(&c.split(' ').collect::<Vec<_>>()).is_ok())
+        };
+        match self {
+            Self::BridgeVlan => tries(&["ip link add b0 type bridge vlan_filtering 1"]),
+            Self::Dummy => tries(&["ip link add d0 type dummy"]),
+            Self::Vlan => tries(&[
+                "ip link add a0 type veth peer name a1",
+                "ip link add link a0 name a0.5 type vlan id 5",
+            ]),
+            Self::Nft => has_tool("nft"),
+            Self::Iptables => has_tool("iptables") && tries(&["iptables -t nat -S"]),
+            Self::Reference => crate::reference_directory().is_some(),
+        }
+    }
+
+    fn why(self) -> &'static str {
+        match self {
+            Self::BridgeVlan => "the kernel has no bridge VLAN filtering",
+            Self::Dummy => "the kernel has no dummy devices",
+            Self::Vlan => "the kernel has no VLAN devices",
+            Self::Nft => "nft is not installed",
+            Self::Iptables => "iptables is not installed",
+            Self::Reference => "the reference plugins are not installed",
+        }
+    }
+}
+
+pub(crate) fn has_tool(name: &str) -> bool {
+    static NFT: OnceLock<bool> = OnceLock::new();
+    let found = || Command::new(name).arg("--version").output().is_ok_and(|o| o.status.success());
+    if name == "nft" { *NFT.get_or_init(found) } else { found() }
+}
+
+/// Ends the test when one of these [`Feature`]s is missing, and records that it was not run.
+#[macro_export]
+macro_rules! need {
+    ($($feature:ident),+ $(,)?) => {
+        $(
+            if let Some(why) = $crate::Feature::$feature.missing() {
+                $crate::not_run(why);
+                return;
+            }
+        )+
+    };
+}
+
+/// Records that the running test was not run: `not run: TEST: WHY`, on stderr past libtest's capture, and
+/// appended to the file `PODWIRE_NOT_RUN`.
+pub fn not_run(why: &str) {
+    let thread = std::thread::current();
+    let line = format!("not run: {}: {why}\n", thread.name().unwrap_or("a test"));
+    let record = std::env::var_os("PODWIRE_NOT_RUN");
+    for path in record.iter().map(std::path::Path::new).chain([std::path::Path::new("/dev/stderr")])
+    {
+        // One write per line, so that lines of parallel tests do not mix.
+        if let Ok(mut file) = OpenOptions::new().append(true).create(true).open(path) {
+            let _ = file.write_all(line.as_bytes());
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! The kit itself: the ground must hold before anything stands on it.
+
+use serde_json::json;
+use testkit::{Netns, Node, OUTSIDE_V4, OUTSIDE_V6, UPLINK_V4, ping, silent, tcp, udp};
+
+#[test]
+fn a_namespace_is_reached_by_its_path_until_it_is_removed() {
+    let mut netns = Netns::new();
+    let inside = netns.run(&["readlink", "/proc/self/ns/net"]);
+    let path = format!("--net={}", netns.path());
+    let entered = Netns::new().run(&["nsenter", &path, "readlink", "/proc/self/ns/net"]);
+    assert_eq!(inside, entered);
+    let path = netns.path().to_owned();
+    netns.remove();
+    assert!(!std::path::Path::new(&path).exists());
+}
+
+#[test]
+fn a_node_reaches_the_machine_outside_and_no_other() {
+    let node = Node::new();
+    let outside = node.outside();
+    assert!(ping(&node, OUTSIDE_V4) && ping(&node, OUTSIDE_V6));
+    assert_eq!(tcp(&node, &outside, OUTSIDE_V4).unwrap().to_string(), UPLINK_V4);
+    assert_eq!(udp(&node, &outside, OUTSIDE_V4).unwrap().to_string(), UPLINK_V4);
+    assert!(silent(&node, "192.0.2.77"));
+}
+
+#[test]
+fn a_snapshot_tells_what_was_added_and_what_is_gone() {
+    let node = Node::new();
+    let empty = node.snapshot();
+    node.run(&["ip", "link", "add", "b0", "type", "bridge"]);
+    node.run(&["ip", "addr", "add", "10.1.2.3/24", "dev", "b0"]);
+    node.run(&["ip", "route", "add", "blackhole", "10.9.0.0/16", "table", "77"]);
+    std::fs::create_dir_all(format!("{}/net", node.leases())).unwrap();
+    std::fs::write(format!("{}/net/10.1.2.9", node.leases()), "pod\r\neth0").unwrap();
+    let full = node.snapshot();
+    let difference = empty.difference(&full);
+    for line in
+        ["+ links: ", "+ addresses: \"b0\" \"10.1.2.3\"/24", "10.9.0.0/16", "10.1.2.9: \"pod"]
+    {
+        assert!(difference.contains(line), "{line:?} is not in\n{difference}");
+    }
+    assert!(!difference.contains("\n- "));
+    assert!(full.difference(&empty).contains("- files: networks/net/10.1.2.9"));
+    full.assert_same(&node.snapshot());
+}
+
+#[test]
+fn a_node_names_its_leases() {
+    let node = Node::new();
+    assert_eq!(node.host_local(&["10.0.0.0/24"])["ranges"], json!([[{"subnet": "10.0.0.0/24"}]]));
+    std::fs::create_dir_all(format!("{}/net", node.leases())).unwrap();
+    for name in ["10.0.0.9", "lock", "last_reserved_ip.0", "fd00::2"] {
+        std::fs::write(format!("{}/net/{name}", node.leases()), "").unwrap();
+    }
+    assert_eq!(node.leased("net"), ["10.0.0.9", "fd00::2"]);
+}

@@ -1,0 +1,10 @@
+//! Every suite in one executable, which `scripts/vm` can run on another kernel.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, and so do the functions that serve it"
+)]
+
+mod kit;
