@@ -3,8 +3,8 @@
 //! are [`HostLocal`] and [`Static`] behind the protocol.
 
 mod address;
-mod ask;
 mod args;
+mod ask;
 mod fixed;
 mod host_local;
 mod range;

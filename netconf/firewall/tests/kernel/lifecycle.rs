@@ -10,8 +10,7 @@ use crate::kit::{
 
 /// Masquerade and anti-spoofing of both families.
 fn everything(container: &str) -> Wanted {
-    let mut wanted =
-        masquerade(attachment("net", container), &["10.1.0.5/16", "fd00:1::5/64"]);
+    let mut wanted = masquerade(attachment("net", container), &["10.1.0.5/16", "fd00:1::5/64"]);
     wanted.masquerade.as_mut().unwrap().exempt =
         vec!["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()];
     wanted.antispoof =
@@ -182,9 +181,11 @@ fn check_tells_each_difference_in_words() {
 fn gc_removes_what_is_not_listed_and_nothing_of_other_networks() {
     Namespace::new().run(|| {
         let long = "c".repeat(140);
-        for (container, address, link) in
-            [("c1", "10.1.0.1/16", "veth1"), ("c2", "10.1.0.2/16", "veth2"), (&long, "10.1.0.3/16", "veth3")]
-        {
+        for (container, address, link) in [
+            ("c1", "10.1.0.1/16", "veth1"),
+            ("c2", "10.1.0.2/16", "veth2"),
+            (&long, "10.1.0.3/16", "veth3"),
+        ] {
             add(&masquerade(attachment("net", container), &[address])).unwrap();
             add(&antispoof(attachment("net", container), link, "0a:58:0a:01:00:01")).unwrap();
         }
