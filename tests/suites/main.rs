@@ -7,4 +7,17 @@
     reason = "a test fails by panicking, and so do the functions that serve it"
 )]
 
+mod architecture;
+mod bad_input;
+mod bridge;
+mod concurrent;
+mod conf;
+mod delegation;
+mod faults;
+mod ipam;
 mod kit;
+mod loopback;
+mod protocol;
+mod ptp;
+mod reference;
+mod teardown;

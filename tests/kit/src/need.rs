@@ -2,6 +2,7 @@
 
 use std::fs::OpenOptions;
 use std::io::Write as _;
+use std::path::Path;
 use std::process::Command;
 use std::sync::{Mutex, OnceLock};
 
@@ -22,6 +23,8 @@ pub enum Feature {
     Iptables,
     /// The reference plugins.
     Reference,
+    /// The workspace and cargo, which are not where a test executable was taken to.
+    Sources,
 }
 
 impl Feature {
@@ -52,6 +55,7 @@ impl Feature {
             Self::Nft => has_tool("nft"),
             Self::Iptables => has_tool("iptables") && tries(&["iptables -t nat -S"]),
             Self::Reference => crate::reference_directory().is_some(),
+            Self::Sources => has_tool("cargo") && Path::new(env!("CARGO_MANIFEST_DIR")).is_dir(),
         }
     }
 
@@ -63,6 +67,7 @@ impl Feature {
             Self::Nft => "nft is not installed",
             Self::Iptables => "iptables is not installed",
             Self::Reference => "the reference plugins are not installed",
+            Self::Sources => "the sources are not here",
         }
     }
 }
@@ -92,8 +97,7 @@ pub fn not_run(why: &str) {
     let thread = std::thread::current();
     let line = format!("not run: {}: {why}\n", thread.name().unwrap_or("a test"));
     let record = std::env::var_os("PODWIRE_NOT_RUN");
-    for path in record.iter().map(std::path::Path::new).chain([std::path::Path::new("/dev/stderr")])
-    {
+    for path in record.iter().map(Path::new).chain([Path::new("/dev/stderr")]) {
         // One write per line, so that lines of parallel tests do not mix.
         if let Ok(mut file) = OpenOptions::new().append(true).create(true).open(path) {
             let _ = file.write_all(line.as_bytes());

@@ -1,0 +1,127 @@
+//! Masquerading and anti-spoofing, judged by what others see.
+
+use serde_json::json;
+use testkit::{
+    Netns, Node, OUTSIDE_V4, OUTSIDE_V6, Pod, UPLINK_V4, UPLINK_V6, need, ping, silent, tcp, udp,
+};
+
+use super::Pair;
+use crate::conf::{DUAL, bridge, with};
+
+/// A way back to the pods, for those that are not masqueraded.
+fn know_pods(outside: &Netns) {
+    outside.run(&["ip", "route", "add", "10.1.0.0/24", "via", UPLINK_V4]);
+    outside.run(&["ip", "route", "add", "fd00:1::/64", "via", UPLINK_V6]);
+}
+
+#[test]
+fn the_world_sees_the_node_where_a_pod_is_masqueraded() {
+    let masqueraded = json!({"ipMasq": true, "isDefaultGateway": true});
+    let pair = Pair::new(|node| with(bridge(node, DUAL), masqueraded.clone()));
+    let outside = pair.node.outside();
+    know_pods(&outside);
+    let [a, b] = &pair.pods;
+    for (at, to, uplink) in [(0, OUTSIDE_V4, UPLINK_V4), (1, OUTSIDE_V6, UPLINK_V6)] {
+        let own = pair.attached[0].ips()[at].clone();
+        let other = pair.attached[1].ips()[at].clone();
+        assert_eq!(tcp(a, &outside, to).unwrap().to_string(), uplink);
+        assert_eq!(udp(a, &outside, to).unwrap().to_string(), uplink);
+        assert_eq!(tcp(a, b, &other).unwrap().to_string(), own);
+        assert_eq!(tcp(&outside, a, &own).unwrap().to_string(), to);
+    }
+    for attached in &pair.attached {
+        pair.node.check(attached).ok();
+    }
+}
+
+#[test]
+fn the_world_sees_the_pod_where_it_is_not_masqueraded() {
+    let pair = Pair::new(|node| with(bridge(node, DUAL), json!({"isDefaultGateway": true})));
+    let outside = pair.node.outside();
+    know_pods(&outside);
+    for (at, to) in [(0, OUTSIDE_V4), (1, OUTSIDE_V6)] {
+        let own = pair.attached[0].ips()[at].clone();
+        assert_eq!(tcp(&pair.pods[0], &outside, to).unwrap().to_string(), own);
+    }
+}
+
+#[test]
+fn one_pod_is_masqueraded_and_its_neighbour_is_not() {
+    let node = Node::new();
+    let outside = node.outside();
+    know_pods(&outside);
+    let conf = with(bridge(&node, DUAL), json!({"isDefaultGateway": true}));
+    let (masked, plain) = (node.pod(), node.pod());
+    let attached = node.attach(&with(conf.clone(), json!({"ipMasq": true})), &masked);
+    let open = node.attach(&conf, &plain);
+    assert_eq!(tcp(&masked, &outside, OUTSIDE_V4).unwrap().to_string(), UPLINK_V4);
+    assert_eq!(tcp(&plain, &outside, OUTSIDE_V4).unwrap().to_string(), open.ip());
+    // The address serves another pod later, who did not ask to be masqueraded.
+    let ip = attached.ip();
+    node.del(&attached).ok();
+    let late = node.pod();
+    let conf = with(conf, json!({"runtimeConfig": {"ips": [ip]}}));
+    assert_eq!(node.attach(&conf, &late).ip(), ip);
+    assert_eq!(tcp(&late, &outside, OUTSIDE_V4).unwrap().to_string(), ip);
+}
+
+#[test]
+fn both_back_ends_may_be_asked_for() {
+    for backend in ["nftables", "iptables"] {
+        let (node, pod) = (Node::new(), Pod::new());
+        let outside = node.outside();
+        let more = json!({"ipMasq": true, "ipMasqBackend": backend, "isDefaultGateway": true});
+        let attached = node.attach(&with(bridge(&node, DUAL), more), &pod);
+        assert_eq!(tcp(&pod, &outside, OUTSIDE_V4).unwrap().to_string(), UPLINK_V4);
+        node.del(&attached).ok();
+    }
+}
+
+#[test]
+fn del_takes_the_rules_of_its_attachment_and_no_other() {
+    need!(Nft);
+    let node = Node::new();
+    let guarded = json!({"ipMasq": true, "macspoofchk": true, "isDefaultGateway": true});
+    let conf = with(bridge(&node, DUAL), guarded);
+    let pods = [node.pod(), node.pod(), node.pod()];
+    let first = node.attach(&conf, &pods[0]);
+    let one = node.snapshot();
+    assert!(one.section("nft").iter().any(|line| line.contains("10.1.0.2")));
+    let more = [node.attach(&conf, &pods[1]), node.attach_as(&conf, &pods[0], "net1")];
+    for attached in more {
+        node.del(&attached).ok();
+    }
+    one.assert_same(&node.snapshot());
+    node.del(&first).ok();
+    for trace in ["10.1.0.2", "fd00:1::2", first.container.as_str()] {
+        let nft = node.snapshot();
+        let left = nft.section("nft").iter().find(|line| line.contains(trace));
+        assert_eq!(left, None, "{trace} is left");
+    }
+}
+
+#[test]
+fn a_frame_with_a_forged_address_is_dropped() {
+    let pair = Pair::new(|node| with(bridge(node, DUAL), json!({"macspoofchk": true})));
+    let [a, b] = &pair.pods;
+    let other = pair.attached[1].ip();
+    assert!(ping(a, &other) && ping(a, "10.1.0.1"));
+    let mac = a.link("eth0").unwrap()["address"].as_str().unwrap().to_owned();
+    a.run(&["ip", "link", "set", "eth0", "address", "02:00:00:00:00:99"]);
+    assert!(silent(a, &other) && silent(a, "10.1.0.1"));
+    assert!(ping(b, "10.1.0.1"), "an honest neighbour is heard");
+    a.run(&["ip", "link", "set", "eth0", "address", &mac]);
+    for (pod, link) in [(b, "eth0"), (a, "eth0")] {
+        pod.run(&["ip", "neigh", "flush", "dev", link]);
+    }
+    assert!(ping(a, &other));
+    pair.node.check(&pair.attached[0]).ok();
+}
+
+#[test]
+fn without_macspoofchk_an_address_may_change() {
+    let pair = Pair::new(|node| bridge(node, &DUAL[..1]));
+    let [a, _] = &pair.pods;
+    a.run(&["ip", "link", "set", "eth0", "address", "02:00:00:00:00:99"]);
+    assert!(ping(a, &pair.attached[1].ip()));
+}

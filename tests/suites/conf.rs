@@ -1,0 +1,44 @@
+//! Configurations that the suites share, and how they are varied.
+
+use serde_json::{Value, json};
+use testkit::Node;
+
+/// The families that everything is tried with, as the ranges of an IPAM section.
+pub const FAMILIES: &[&[&str]] =
+    &[&["10.1.0.0/24"], &["fd00:1::/64"], &["10.1.0.0/24", "fd00:1::/64"]];
+
+pub const DUAL: &[&str] = FAMILIES[2];
+
+/// `conf` with the keys of `more` in place of its own.
+pub fn with(mut conf: Value, more: Value) -> Value {
+    let Value::Object(more) = more else { panic!("not an object: {more}") };
+    conf.as_object_mut().expect("an object").extend(more);
+    conf
+}
+
+/// A bridge `br0` that is the pods' gateway.
+pub fn bridge(node: &Node, subnets: &[&str]) -> Value {
+    json!({
+        "cniVersion": "1.1.0", "name": "net", "type": "bridge", "bridge": "br0",
+        "isGateway": true, "ipam": node.host_local(subnets),
+    })
+}
+
+/// A point-to-point link with a default route.
+pub fn ptp(node: &Node, subnets: &[&str]) -> Value {
+    let mut ipam = node.host_local(subnets);
+    ipam["routes"] = defaults(subnets);
+    json!({"cniVersion": "1.1.0", "name": "net", "type": "ptp", "ipam": ipam})
+}
+
+/// A default route for each family of these subnets.
+pub fn defaults(subnets: &[&str]) -> Value {
+    let of = |s: &&str| json!({"dst": if s.contains(':') { "::/0" } else { "0.0.0.0/0" }});
+    subnets.iter().map(of).collect()
+}
+
+/// `subnet`'s address number `host`: `10.1.0.0/24`, 7 -> `10.1.0.7`.
+pub fn host(subnet: &str, host: u8) -> String {
+    let network = subnet.split('/').next().expect("a subnet");
+    format!("{}{host:x}", network.strip_suffix('0').unwrap_or(network))
+}
