@@ -80,7 +80,7 @@ pub fn configure(
     requests.extend(wanted.addresses.iter().map(|a| address::add(link.index, *a, options)));
     requests.push(link::set_up(link.index, ifname));
     requests.extend(wanted.routes.iter().map(|r| route::add(link.index, r)));
-    for outcome in socket.run_all(requests) {
+    for outcome in socket.run_all(&requests) {
         match outcome {
             // The very same address or route is there: two sources asked for it.
             Err(e) if e.is_exists() => {}

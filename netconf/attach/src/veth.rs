@@ -49,7 +49,7 @@ pub fn create(
         {
             requests.push(link::set_port(&name, options));
         }
-        let mut outcomes = host.run_all(requests).into_iter();
+        let mut outcomes = host.run_all(&requests).into_iter();
         match outcomes.next() {
             Some(Err(e)) if e.is_exists() => {
                 // Either end's name may be the one that is taken.

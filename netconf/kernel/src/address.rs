@@ -4,10 +4,11 @@ use std::net::IpAddr;
 
 use ipnetwork::IpNetwork;
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
+use netlink_packet_route::AddressFamily;
 use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressMessage, AddressScope};
-use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use rtnetlink::AddressMessageBuilder;
 
+use crate::message::kind;
 use crate::{Request, Result, Socket};
 
 /// How an address is to be added.
@@ -34,20 +35,15 @@ pub fn add(link: u32, address: IpNetwork, options: Options) -> Request {
     if !flags.is_empty() {
         message.attributes.push(AddressAttribute::Flags(flags));
     }
-    Request::new(
-        "add the address",
-        address,
-        NLM_F_CREATE | NLM_F_EXCL,
-        RouteNetlinkMessage::NewAddress(message),
-    )
+    Request::new("add the address", address, NLM_F_CREATE | NLM_F_EXCL, kind::NEW_ADDRESS, &message)
 }
 
 /// Removes an address. EADDRNOTAVAIL when the link does not have it.
 ///
 /// `ip addr del ADDRESS dev LINK`
 pub fn delete(link: u32, address: IpNetwork) -> Request {
-    let message = RouteNetlinkMessage::DelAddress(message(link, address));
-    Request::new("remove the address", address, 0, message)
+    let message = message(link, address);
+    Request::new("remove the address", address, 0, kind::DELETE_ADDRESS, &message)
 }
 
 /// An address that a link has.
@@ -71,14 +67,10 @@ pub fn list(socket: &Socket, link: u32, ipv6: bool) -> Result<Vec<Address>> {
     let mut filter = AddressMessage::default();
     filter.header.family = if ipv6 { AddressFamily::Inet6 } else { AddressFamily::Inet };
     filter.header.index = link;
-    let answer =
-        socket.dump("list the addresses of link", link, RouteNetlinkMessage::GetAddress(filter))?;
-    let addresses = answer.into_iter().filter_map(|message| match message {
-        // A kernel without strict checking (before 4.20) ignores the filter.
-        RouteNetlinkMessage::NewAddress(m) if m.header.index == link => parse(&m),
-        _ => None,
-    });
-    Ok(addresses.collect())
+    let answer = socket.dump("list the addresses of link", link, kind::GET_ADDRESS, &filter)?;
+    let messages = answer.iter().filter_map(|o| o.read::<AddressMessage>(kind::NEW_ADDRESS));
+    // A kernel without strict checking (before 4.20) ignores the filter.
+    Ok(messages.filter(|m| m.header.index == link).filter_map(|m| parse(&m)).collect())
 }
 
 fn parse(message: &AddressMessage) -> Option<Address> {

@@ -12,6 +12,7 @@ mod extended_ack;
 pub mod fault;
 pub mod link;
 mod mac;
+mod message;
 pub mod netfilter;
 mod netns;
 pub mod route;
@@ -20,5 +21,6 @@ pub mod sysctl;
 
 pub use error::{Error, Result};
 pub use mac::MacAddr;
+pub use message::Request;
 pub use netns::Netns;
-pub use socket::{Request, Socket};
+pub use socket::Socket;

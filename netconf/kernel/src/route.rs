@@ -4,12 +4,13 @@ use std::net::IpAddr;
 
 use ipnetwork::IpNetwork;
 use netlink_packet_core::NLM_F_CREATE;
+use netlink_packet_route::AddressFamily;
 use netlink_packet_route::route::{
     RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteMetric, RouteProtocol,
     RouteScope, RouteType,
 };
-use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
+use crate::message::kind;
 use crate::{Request, Result, Socket};
 
 /// `RT_SCOPE_UNIVERSE`: somewhere behind a gateway.
@@ -78,12 +79,7 @@ impl std::fmt::Display for Route {
 ///
 /// `ip route append DST [via GW] dev LINK [src SRC] [metric N] [table N] [mtu N] [advmss N]`
 pub fn add(link: u32, route: &Route) -> Request {
-    Request::new(
-        "add the route",
-        route,
-        NLM_F_CREATE,
-        RouteNetlinkMessage::NewRoute(message(link, route)),
-    )
+    Request::new("add the route", route, NLM_F_CREATE, kind::NEW_ROUTE, &message(link, route))
 }
 
 /// The routes through a link of one family and one table. A dump that the kernel filters.
@@ -94,16 +90,13 @@ pub fn list(socket: &Socket, link: u32, ipv6: bool, table: u32) -> Result<Vec<Ro
     filter.header.address_family = if ipv6 { AddressFamily::Inet6 } else { AddressFamily::Inet };
     filter.attributes.push(RouteAttribute::Oif(link));
     filter.attributes.push(RouteAttribute::Table(table));
-    let answer =
-        match socket.dump("list the routes of link", link, RouteNetlinkMessage::GetRoute(filter)) {
-            // The table does not exist before its first route.
-            Err(e) if e.is_gone() => return Ok(Vec::new()),
-            other => other?,
-        };
-    let routes = answer.into_iter().filter_map(|message| match message {
-        RouteNetlinkMessage::NewRoute(m) => parse(&m, link, ipv6),
-        _ => None,
-    });
+    let answer = match socket.dump("list the routes of link", link, kind::GET_ROUTE, &filter) {
+        // The table does not exist before its first route.
+        Err(e) if e.is_gone() => return Ok(Vec::new()),
+        other => other?,
+    };
+    let messages = answer.iter().filter_map(|o| o.read::<RouteMessage>(kind::NEW_ROUTE));
+    let routes = messages.filter_map(|m| parse(&m, link, ipv6));
     Ok(routes.filter(|route| route.table() == table).collect())
 }
 

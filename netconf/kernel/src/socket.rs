@@ -5,46 +5,27 @@ use std::fmt;
 use std::io;
 
 use netlink_packet_core::{
-    NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NetlinkBuffer, NetlinkMessage,
-    NetlinkPayload,
+    Emitable, NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NetlinkBuffer, NetlinkHeader,
 };
-use netlink_packet_route::RouteNetlinkMessage;
 use netlink_sys::SocketAddr;
 use netlink_sys::protocols::NETLINK_ROUTE;
 
+use crate::message::{Object, Refusal, Request};
 use crate::{Error, Result, extended_ack, fault};
 
 /// Larger than any datagram the kernel sends on a route socket: a dump's chunk is at most 32 KiB,
 /// a single link with many VFs grows past 16 KiB.
 const RECEIVE_BUFFER: usize = 128 * 1024;
-
 /// A dump that was interrupted by a change this often is given up.
 const DUMP_TRIES: usize = 8;
-
-/// Something asked of the kernel, and the words for it when it refuses.
-#[derive(Debug)]
-pub struct Request {
-    op: &'static str,
-    on: String,
-    flags: u16,
-    message: RouteNetlinkMessage,
-}
-
-impl Request {
-    /// A request with `flags` beside `NLM_F_REQUEST | NLM_F_ACK`.
-    pub(crate) fn new(
-        op: &'static str,
-        on: impl fmt::Display,
-        flags: u16,
-        message: RouteNetlinkMessage,
-    ) -> Self {
-        Self { op, on: on.to_string(), flags, message }
-    }
-
-    fn refused(&self, source: io::Error, ext_ack: Option<String>) -> Error {
-        Error { op: self.op.to_owned(), on: self.on.clone(), source, ext_ack }
-    }
-}
+/// `nlmsghdr`.
+const HEADER: usize = 16;
+/// `NLMSG_ERROR`: an acknowledgement or a refusal.
+const ERROR: u16 = 2;
+/// `NLMSG_DONE`: the end of a dump.
+const DONE: u16 = 3;
+/// Where the kernel's own types begin (`NLMSG_MIN_TYPE`).
+const FIRST_OBJECT: u16 = 16;
 
 /// A route netlink socket. It stays in the namespace of the thread that opened it, wherever it is
 /// used later.
@@ -58,11 +39,8 @@ struct Conversation {
     buffer: Vec<u8>,
 }
 
-type Objects = Vec<RouteNetlinkMessage>;
-/// The errno and the kernel's words.
-type Refusal = (io::Error, Option<String>);
 /// What one request brought.
-type Answer = Result<Objects, Refusal>;
+type Answer = Result<Vec<Object>, Refusal>;
 
 impl Socket {
     /// Opens a socket in the calling thread's namespace, with extended acks and strict checking
@@ -87,61 +65,39 @@ impl Socket {
     }
 
     /// Runs one request and gives what it was answered.
-    pub(crate) fn get(&self, request: Request) -> Result<Vec<RouteNetlinkMessage>> {
-        self.answers(vec![request]).pop().unwrap_or_else(|| Ok(Vec::new()))
+    pub(crate) fn get(&self, request: Request) -> Result<Vec<Object>> {
+        self.answers(&[request]).pop().unwrap_or_else(|| Ok(Vec::new()))
     }
 
     /// Runs requests that do not depend on each other's answers, in order, as one datagram. The
     /// kernel goes on after one that fails; every result is given, in the same order.
-    pub fn run_all(&self, requests: Vec<Request>) -> Vec<Result<()>> {
+    pub fn run_all(&self, requests: &[Request]) -> Vec<Result<()>> {
         self.answers(requests).into_iter().map(|answer| answer.map(drop)).collect()
     }
 
-    fn answers(&self, mut requests: Vec<Request>) -> Vec<Result<Vec<RouteNetlinkMessage>>> {
-        if requests.is_empty() {
-            return Vec::new();
-        }
+    fn answers(&self, requests: &[Request]) -> Vec<Result<Vec<Object>>> {
         if fault::armed() {
             // A fault must strike between two requests, so they cannot share a datagram.
             return requests
-                .drain(..)
-                .map(|request| match fault::point(request.op) {
-                    Ok(()) => {
-                        self.answers_of(vec![request]).pop().unwrap_or_else(|| Ok(Vec::new()))
-                    }
-                    Err(e) => Err(request.refused(e, None)),
+                .iter()
+                .flat_map(|request| match fault::point(request.op) {
+                    Ok(()) => self.exchange(std::slice::from_ref(request)),
+                    Err(e) => vec![Err(request.refused((e, None)))],
                 })
                 .collect();
         }
-        self.answers_of(requests)
+        self.exchange(requests)
     }
 
-    fn answers_of(&self, requests: Vec<Request>) -> Vec<Result<Vec<RouteNetlinkMessage>>> {
-        let words: Vec<_> = requests.iter().map(|r| (r.op, r.on.clone())).collect();
-        let outcome = self.0.borrow_mut().exchange(requests);
-        match outcome {
-            Ok(answers) => answers
-                .into_iter()
-                .zip(words)
-                .map(|(answer, (op, on))| {
-                    answer.map_err(|(source, ext_ack)| Error {
-                        op: op.to_owned(),
-                        on,
-                        source,
-                        ext_ack,
-                    })
-                })
+    fn exchange(&self, requests: &[Request]) -> Vec<Result<Vec<Object>>> {
+        if requests.is_empty() {
+            return Vec::new();
+        }
+        match self.0.borrow_mut().exchange(requests) {
+            Ok(answers) => std::iter::zip(requests, answers)
+                .map(|(request, answer)| answer.map_err(|refusal| request.refused(refusal)))
                 .collect(),
-            Err(e) => words
-                .into_iter()
-                .map(|(op, on)| {
-                    let source = e.raw_os_error().map_or_else(
-                        || io::Error::new(e.kind(), e.to_string()),
-                        io::Error::from_raw_os_error,
-                    );
-                    Err(Error { op: op.to_owned(), on, source, ext_ack: None })
-                })
-                .collect(),
+            Err(e) => requests.iter().map(|r| Err(r.refused((again(&e), None)))).collect(),
         }
     }
 
@@ -151,51 +107,57 @@ impl Socket {
         &self,
         op: &'static str,
         on: impl fmt::Display,
-        message: RouteNetlinkMessage,
-    ) -> Result<Vec<RouteNetlinkMessage>> {
-        let request = Request::new(op, on, NLM_F_DUMP, message);
+        kind: u16,
+        message: &impl Emitable,
+    ) -> Result<Vec<Object>> {
+        let request = Request::new(op, on, NLM_F_DUMP, kind, message);
         for _ in 0..DUMP_TRIES {
-            fault::point(op).map_err(|e| request.refused(e, None))?;
-            match self.0.borrow_mut().list(request.message.clone()) {
-                Ok(Some(objects)) => return Ok(objects),
-                Ok(None) => {}
-                Err((source, ext_ack)) => return Err(request.refused(source, ext_ack)),
+            fault::point(op).map_err(|e| request.refused((e, None)))?;
+            let outcome = self.0.borrow_mut().list(&request);
+            if let Some(objects) = outcome.map_err(|refusal| request.refused(refusal))? {
+                return Ok(objects);
             }
         }
         let source = io::Error::from_raw_os_error(libc::EINTR);
-        Err(request.refused(source, Some("the list changed while it was read".to_owned())))
+        Err(request.refused((source, Some("the list changed while it was read".to_owned()))))
+    }
+}
+
+/// The same error once more.
+fn again(error: &io::Error) -> io::Error {
+    match error.raw_os_error() {
+        Some(errno) => io::Error::from_raw_os_error(errno),
+        None => io::Error::new(error.kind(), error.to_string()),
     }
 }
 
 impl Conversation {
-    fn exchange(&mut self, requests: Vec<Request>) -> io::Result<Vec<Answer>> {
+    fn exchange(&mut self, requests: &[Request]) -> io::Result<Vec<Answer>> {
         let first = self.sequence.wrapping_add(1);
-        let count = requests.len();
         let mut datagram = Vec::new();
         for request in requests {
-            let flags = NLM_F_REQUEST | NLM_F_ACK | request.flags;
-            self.append(&mut datagram, request.message, flags);
+            self.append(&mut datagram, request, NLM_F_ACK);
         }
         self.socket.send(&datagram, 0)?;
 
-        let mut answers: Vec<Answer> = (0..count).map(|_| Ok(Vec::new())).collect();
-        let mut open = count;
+        let mut answers: Vec<Answer> = requests.iter().map(|_| Ok(Vec::new())).collect();
+        let mut open = requests.len();
         while open > 0 {
             for message in self.receive()? {
-                let sequence = message.header.sequence_number;
-                let index = usize::try_from(sequence.wrapping_sub(first)).unwrap_or(usize::MAX);
+                let distance = message.sequence.wrapping_sub(first);
+                let index = usize::try_from(distance).unwrap_or(usize::MAX);
                 // Answers to a request that was given up earlier may still arrive.
                 let Some(answer) = answers.get_mut(index) else { continue };
-                match message.payload {
-                    NetlinkPayload::Error(ack) => {
+                match message.object.kind {
+                    ERROR => {
                         open -= 1;
-                        if ack.code.is_some() {
-                            *answer = Err((ack.to_io(), extended_ack::text(&ack.header)));
+                        if let Err(refusal) = message.verdict() {
+                            *answer = Err(refusal);
                         }
                     }
-                    NetlinkPayload::InnerMessage(inner) => {
+                    FIRST_OBJECT.. => {
                         if let Ok(objects) = answer {
-                            objects.push(inner);
+                            objects.push(message.object);
                         }
                     }
                     _ => {}
@@ -206,47 +168,47 @@ impl Conversation {
     }
 
     /// One dump: `None` when it was interrupted.
-    fn list(&mut self, message: RouteNetlinkMessage) -> Result<Option<Objects>, Refusal> {
+    fn list(&mut self, request: &Request) -> Result<Option<Vec<Object>>, Refusal> {
         let plain = |e: io::Error| (e, None);
         let mut datagram = Vec::new();
-        self.append(&mut datagram, message, NLM_F_REQUEST | NLM_F_DUMP);
+        self.append(&mut datagram, request, 0);
         self.socket.send(&datagram, 0).map_err(plain)?;
         let mut objects = Vec::new();
         let mut interrupted = false;
         loop {
             for message in self.receive().map_err(plain)? {
-                if message.header.sequence_number != self.sequence {
+                if message.sequence != self.sequence {
                     continue;
                 }
-                interrupted |= message.header.flags & NLM_F_DUMP_INTR != 0;
-                match message.payload {
-                    NetlinkPayload::InnerMessage(inner) => objects.push(inner),
-                    NetlinkPayload::Error(e) if e.code.is_some() => {
-                        return Err((e.to_io(), extended_ack::text(&e.header)));
-                    }
-                    NetlinkPayload::Done(_) | NetlinkPayload::Error(_) => {
+                interrupted |= message.flags & NLM_F_DUMP_INTR != 0;
+                match message.object.kind {
+                    // The end carries an errno of its own, as a refusal does.
+                    ERROR | DONE => {
+                        message.verdict()?;
                         return Ok((!interrupted).then_some(objects));
                     }
+                    FIRST_OBJECT.. => objects.push(message.object),
                     _ => {}
                 }
             }
         }
     }
 
-    fn append(&mut self, datagram: &mut Vec<u8>, message: RouteNetlinkMessage, flags: u16) {
+    fn append(&mut self, datagram: &mut Vec<u8>, request: &Request, flags: u16) {
         self.sequence = self.sequence.wrapping_add(1);
-        let mut message = NetlinkMessage::from(message);
-        message.header.flags = flags;
-        message.header.sequence_number = self.sequence;
-        message.finalize();
+        let mut header = NetlinkHeader::default();
+        header.length = u32::try_from(HEADER + request.payload.len()).unwrap_or(u32::MAX);
+        header.message_type = request.kind;
+        header.flags = NLM_F_REQUEST | flags | request.flags;
+        header.sequence_number = self.sequence;
         let begin = datagram.len();
-        datagram.resize(begin + message.buffer_len().next_multiple_of(4), 0);
-        if let Some(space) = datagram.get_mut(begin..begin + message.buffer_len()) {
-            message.serialize(space);
-        }
+        datagram.resize(begin + HEADER, 0);
+        header.emit(datagram.get_mut(begin..).unwrap_or_default());
+        datagram.extend_from_slice(&request.payload);
+        datagram.resize(datagram.len().next_multiple_of(4), 0);
     }
 
-    fn receive(&mut self) -> io::Result<Vec<NetlinkMessage<RouteNetlinkMessage>>> {
+    fn receive(&mut self) -> io::Result<Vec<Message>> {
         self.buffer.clear();
         let length = loop {
             // MSG_TRUNC makes the kernel tell the datagram's true length.
@@ -261,12 +223,39 @@ impl Conversation {
         let mut messages = Vec::new();
         let mut rest = self.buffer.as_slice();
         while !rest.is_empty() {
-            let invalid = |e| io::Error::new(io::ErrorKind::InvalidData, format!("{e}"));
-            let length = NetlinkBuffer::new_checked(rest).map_err(invalid)?.length() as usize;
-            let bytes = rest.get(..length).unwrap_or_default();
-            messages.push(NetlinkMessage::deserialize(bytes).map_err(invalid)?);
+            let message = NetlinkBuffer::new_checked(rest)
+                .map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e.to_string()))?;
+            messages.push(Message {
+                sequence: message.sequence_number(),
+                flags: message.flags(),
+                object: Object {
+                    kind: message.message_type(),
+                    payload: message.payload().to_vec(),
+                },
+            });
+            let length = message.length() as usize;
             rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
         }
         Ok(messages)
+    }
+}
+
+/// A message as it came.
+struct Message {
+    sequence: u32,
+    flags: u16,
+    object: Object,
+}
+
+impl Message {
+    /// What an acknowledgement or the end of a dump says: they begin with a negative errno, or 0.
+    fn verdict(&self) -> Result<(), Refusal> {
+        let (code, echo) = self.object.payload.split_at_checked(4).unwrap_or_default();
+        match i32::from_ne_bytes(code.try_into().unwrap_or_default()) {
+            0 => Ok(()),
+            code => {
+                Err((io::Error::from_raw_os_error(code.saturating_neg()), extended_ack::text(echo)))
+            }
+        }
     }
 }

@@ -37,7 +37,7 @@ pub fn ensure(host: &Socket, conf: &Config) -> Result<Link, Error> {
         requests.push(link::set_vlan_filtering(found.index, name, true));
     }
     if !requests.is_empty() {
-        host.run_all(requests).into_iter().collect::<Result<(), _>>()?;
+        host.run_all(&requests).into_iter().collect::<Result<(), _>>()?;
     }
     Ok(found)
 }
@@ -105,7 +105,7 @@ pub fn ensure_addresses(
         // A bridge that we did not make may still follow its ports' addresses.
         requests.push(link::set_mac(holder.index, &holder.name, mac));
     }
-    for outcome in host.run_all(requests) {
+    for outcome in host.run_all(&requests) {
         match outcome {
             // Another ADD did the same meanwhile.
             Err(e) if e.is_exists() || e.is_gone() => {}

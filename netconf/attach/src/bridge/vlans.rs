@@ -130,8 +130,9 @@ fn set(host: &Socket, bridge: &Link, port: &Link, wanted: &BTreeSet<Vlan>) -> Re
             other => other?,
         }
     }
-    let requests = wanted.iter().map(|v| link::add_vlan(port.index, &port.name, *v)).collect();
-    Ok(host.run_all(requests).into_iter().collect::<Result<(), _>>()?)
+    let requests: Vec<_> =
+        wanted.iter().map(|v| link::add_vlan(port.index, &port.name, *v)).collect();
+    Ok(host.run_all(&requests).into_iter().collect::<Result<(), _>>()?)
 }
 
 /// Makes sure that the node has a leg in a VLAN of the bridge, `<bridge>.<vlan>`, one end of a veth

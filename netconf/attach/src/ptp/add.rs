@@ -107,7 +107,7 @@ impl<'a> Attaching<'a> {
             requests.push(address::add(near.index, gateway, options));
         }
         requests.extend(plan::node_routes(result).iter().map(|r| route::add(near.index, r)));
-        for outcome in self.host.run_all(requests) {
+        for outcome in self.host.run_all(&requests) {
             match outcome {
                 Err(e) if e.is_exists() => {}
                 other => other?,

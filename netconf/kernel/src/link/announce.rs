@@ -1,8 +1,8 @@
 //! Telling the neighbours who has an address now.
 
-use netlink_packet_route::RouteNetlinkMessage;
 use rtnetlink::LinkUnspec;
 
+use crate::message::kind;
 use crate::{MacAddr, Request};
 
 /// Makes the kernel announce every address of a link: a gratuitous ARP per IPv4 address, an
@@ -18,5 +18,5 @@ use crate::{MacAddr, Request};
 /// `ip link set dev NAME address ITS-MAC`
 pub fn announce(index: u32, name: &str, mac: MacAddr) -> Request {
     let message = LinkUnspec::new_with_index(index).address(mac.0.to_vec()).build();
-    Request::new("announce the addresses of", name, 0, RouteNetlinkMessage::SetLink(message))
+    Request::new("announce the addresses of", name, 0, kind::SET_LINK, &message)
 }

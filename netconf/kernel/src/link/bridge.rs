@@ -1,10 +1,10 @@
 //! Bridges.
 
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
-use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::InfoBridge;
 use rtnetlink::LinkBridge;
 
+use crate::message::kind;
 use crate::{MacAddr, Request};
 
 /// Creates a bridge, up. EEXIST when the name is taken. With an address given at its creation, it
@@ -23,7 +23,8 @@ pub fn create(name: &str, mac: MacAddr, mtu: Option<u32>, vlan_filtering: bool) 
         "create the bridge",
         name,
         NLM_F_CREATE | NLM_F_EXCL,
-        RouteNetlinkMessage::NewLink(link.build()),
+        kind::NEW_LINK,
+        &link.build(),
     )
 }
 
@@ -33,5 +34,5 @@ pub fn create(name: &str, mac: MacAddr, mtu: Option<u32>, vlan_filtering: bool) 
 pub fn set_vlan_filtering(index: u32, name: &str, on: bool) -> Request {
     let link =
         LinkBridge::new(name).index(index).append_info_data(InfoBridge::VlanFiltering(on)).build();
-    Request::new("set the VLAN filtering of", name, 0, RouteNetlinkMessage::NewLink(link))
+    Request::new("set the VLAN filtering of", name, 0, kind::NEW_LINK, &link)
 }

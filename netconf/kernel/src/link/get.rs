@@ -1,9 +1,9 @@
 //! Looking a link up.
 
-use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{LinkAttribute, LinkExtentMask, LinkMessage};
 
 use super::Link;
+use crate::message::{Object, kind};
 use crate::{Request, Result, Socket};
 
 /// The link of a name, `None` when there is none.
@@ -27,26 +27,24 @@ pub fn get_by_index(socket: &Socket, index: u32) -> Result<Option<Link>> {
 /// `ip -d link show`
 pub fn list(socket: &Socket) -> Result<Vec<Link>> {
     let message = without_statistics(LinkMessage::default());
-    let answer = socket.dump("list the links of", "the namespace", message)?;
+    let answer = socket.dump("list the links of", "the namespace", kind::GET_LINK, &message)?;
     Ok(answer.iter().filter_map(link).collect())
 }
 
 fn one(socket: &Socket, on: &str, message: LinkMessage) -> Result<Option<Link>> {
-    match socket.get(Request::new("look up the link", on, 0, without_statistics(message))) {
+    let message = without_statistics(message);
+    match socket.get(Request::new("look up the link", on, 0, kind::GET_LINK, &message)) {
         Ok(answer) => Ok(answer.iter().find_map(link)),
         Err(e) if e.is_gone() => Ok(None),
         Err(e) => Err(e),
     }
 }
 
-fn without_statistics(mut message: LinkMessage) -> RouteNetlinkMessage {
+fn without_statistics(mut message: LinkMessage) -> LinkMessage {
     message.attributes.push(LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]));
-    RouteNetlinkMessage::GetLink(message)
+    message
 }
 
-fn link(message: &RouteNetlinkMessage) -> Option<Link> {
-    match message {
-        RouteNetlinkMessage::NewLink(m) => Some(Link::parse(m)),
-        _ => None,
-    }
+fn link(object: &Object) -> Option<Link> {
+    object.read(kind::NEW_LINK).as_ref().map(Link::parse)
 }

@@ -1,10 +1,10 @@
 //! A link as the port of a bridge.
 
-use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{InfoBridgePort, InfoPortData, InfoPortKind};
 use rtnetlink::LinkUnspec;
 
 use crate::Request;
+use crate::message::kind;
 
 /// What a port can be told.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,5 +26,5 @@ pub fn set_port(name: &str, options: PortOptions) -> Request {
             InfoBridgePort::Isolated(options.isolated),
         ]))
         .build();
-    Request::new("set the port options of", name, 0, RouteNetlinkMessage::NewLink(message))
+    Request::new("set the port options of", name, 0, kind::NEW_LINK, &message)
 }

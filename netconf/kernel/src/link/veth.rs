@@ -1,10 +1,10 @@
 //! Veth pairs.
 
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
-use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{InfoData, InfoKind, InfoVeth};
 use rtnetlink::{LinkMessageBuilder, LinkUnspec, LinkVeth};
 
+use crate::message::kind;
 use crate::{MacAddr, Netns, Request};
 
 /// A veth pair to be made: one end here, the other in a container.
@@ -57,6 +57,7 @@ pub fn create(veth: &Veth<'_>) -> Request {
         "create the veth pair",
         format_args!("{} - {}", veth.name, veth.peer_name),
         NLM_F_CREATE | NLM_F_EXCL,
-        RouteNetlinkMessage::NewLink(message),
+        kind::NEW_LINK,
+        &message,
     )
 }

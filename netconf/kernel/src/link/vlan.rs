@@ -1,11 +1,12 @@
 //! VLANs of a bridge port.
 
+use netlink_packet_route::AddressFamily;
 use netlink_packet_route::link::{
     AfSpecBridge, BridgeVlanInfoFlags, LinkAttribute, LinkExtentMask, LinkMessage,
 };
-use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use rtnetlink::LinkBridgeVlan;
 
+use crate::message::kind;
 use crate::{Request, Result, Socket};
 
 /// A VLAN that a port carries.
@@ -44,7 +45,7 @@ impl Vlan {
 pub fn add(port: u32, name: &str, vlan: Vlan) -> Request {
     let message = LinkBridgeVlan::new(port).vlan(vlan.id, vlan.flags()).build();
     let on = format_args!("{} to {name}", vlan.id).to_string();
-    Request::new("add VLAN", on, 0, RouteNetlinkMessage::SetLink(message))
+    Request::new("add VLAN", on, 0, kind::SET_LINK, &message)
 }
 
 /// Takes a VLAN from a port.
@@ -53,7 +54,7 @@ pub fn add(port: u32, name: &str, vlan: Vlan) -> Request {
 pub fn delete(port: u32, name: &str, id: u16) -> Request {
     let message = LinkBridgeVlan::new(port).vlan(id, BridgeVlanInfoFlags::empty()).build();
     let on = format_args!("{id} from {name}").to_string();
-    Request::new("remove VLAN", on, 0, RouteNetlinkMessage::DelLink(message))
+    Request::new("remove VLAN", on, 0, kind::DELETE_LINK, &message)
 }
 
 /// The VLANs of a port, by id. The kernel answers no get for them, so it dumps the bridge ports.
@@ -63,14 +64,10 @@ pub fn list(socket: &Socket, port: u32) -> Result<Vec<Vlan>> {
     let mut message = LinkMessage::default();
     message.header.interface_family = AddressFamily::Bridge;
     message.attributes.push(LinkAttribute::ExtMask(vec![LinkExtentMask::Brvlan]));
-    let answer =
-        socket.dump("list the VLANs of port", port, RouteNetlinkMessage::GetLink(message))?;
+    let answer = socket.dump("list the VLANs of port", port, kind::GET_LINK, &message)?;
     let mut vlans = Vec::new();
-    for message in answer {
-        let RouteNetlinkMessage::NewLink(link) = message else { continue };
-        if link.header.index != port {
-            continue;
-        }
+    let links = answer.iter().filter_map(|o| o.read::<LinkMessage>(kind::NEW_LINK));
+    for link in links.filter(|link| link.header.index == port) {
         for attribute in &link.attributes {
             let LinkAttribute::AfSpecBridge(specs) = attribute else { continue };
             vlans.extend(specs.iter().filter_map(|spec| match spec {
