@@ -2,7 +2,7 @@
 
 use cni::{Attachment, Code, Error, IfName};
 use kernel::link::{self, Link, PortOptions, Veth};
-use kernel::{MacAddr, Netns, Socket};
+use kernel::{MacAddr, Netns, Socket, sysctl};
 
 use crate::owner;
 
@@ -71,6 +71,9 @@ pub fn create(
             }
             Some(Err(e)) => return Err(e.into()),
             Some(Ok(())) | None => {
+                // The node does not take routes from what a container advertises. Best effort: there
+                // is no such switch where the kernel has no IPv6.
+                let _ = sysctl::write(&format!("ipv6/conf/{name}/accept_ra"), "0");
                 let rest: Result<Vec<()>, _> = outcomes.collect();
                 if let Err(e) = rest {
                     // The pair is there, but not as wanted.

@@ -36,7 +36,8 @@ impl Netns {
         let kind = fstatfs(&file)
             .map_err(|e| Error::new("examine the network namespace", path.display(), e.into()))?
             .filesystem_type();
-        Ok((kind == NSFS).then(|| Self { file, path: path.to_owned() }))
+        let is_network = kind == NSFS && kind_of_namespace(&file) == Some(libc::CLONE_NEWNET);
+        Ok(is_network.then(|| Self { file, path: path.to_owned() }))
     }
 
     /// Opens the namespace at `path` for an ADD or a CHECK. Code 8 when it is missing, is no
@@ -111,6 +112,16 @@ impl Netns {
     pub fn socket(&self) -> Result<Socket> {
         self.enter(Socket::open)
     }
+}
+
+/// The kind of a namespace, as the `CLONE_NEW*` flag that makes one.
+#[expect(unsafe_code, reason = "nix has no wrapper of this ioctl")]
+fn kind_of_namespace(file: &File) -> Option<libc::c_int> {
+    /// `NS_GET_NSTYPE` (include/uapi/linux/nsfs.h)
+    const GET_KIND: libc::Ioctl = 0xb703;
+    // SAFETY: this ioctl takes no argument and touches no memory; the descriptor is open.
+    let kind = unsafe { libc::ioctl(file.as_raw_fd(), GET_KIND) };
+    (kind >= 0).then_some(kind)
 }
 
 /// The way back, taken even when the visit panics.

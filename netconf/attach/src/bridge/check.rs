@@ -114,8 +114,16 @@ impl Checking<'_> {
         if !near.up {
             findings.add(format!("{name} is down"));
         }
-        findings.compare(&format!("hairpin of {name}"), &near.hairpin, &self.conf.port.hairpin);
-        findings.compare(&format!("isolated of {name}"), &near.isolated, &self.conf.port.isolated);
+        findings.compare(
+            &format!("hairpinMode: hairpin of {name}"),
+            &near.hairpin,
+            &self.conf.port.hairpin,
+        );
+        findings.compare(
+            &format!("portIsolation: isolated of {name}"),
+            &near.isolated,
+            &self.conf.port.isolated,
+        );
         if let Some(vlans) = &self.conf.vlans {
             if !bridge.vlan_filtering {
                 findings.add(format!("{} does not filter VLANs", bridge.name));

@@ -51,8 +51,11 @@ fn create(host: &Socket, conf: &Config, filtering: bool) -> Result<Link, Error> 
         // Another ADD was first.
         Err(e) if e.is_exists() => {}
         Err(e) if e.errno() == libc::EOPNOTSUPP => {
-            let wanted = if filtering { "bridges with VLAN filtering" } else { "bridges" };
-            return Err(Error::from(e).details(format!("does this kernel have {wanted}?")));
+            return Err(if filtering {
+                Error::from(e).while_("vlan and vlanTrunk need a bridge that filters VLANs")
+            } else {
+                Error::from(e).details("does this kernel have bridges?")
+            });
         }
         other => other?,
     }

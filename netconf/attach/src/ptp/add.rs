@@ -6,7 +6,7 @@ use cni::{AddResult, Call, Code, Error, IfName, Interface};
 use firewall::Masquerade;
 use ipam::Ipam;
 use kernel::link::{self, Link};
-use kernel::{Netns, Socket, address, route, sysctl};
+use kernel::{Netns, Socket, address, route};
 
 use super::{Config, plan};
 use crate::undo::Undo;
@@ -96,8 +96,6 @@ impl<'a> Attaching<'a> {
 
     /// The node's end: the gateway addresses, the routes to the container, forwarding.
     fn configure_node(&self, name: &IfName, result: &AddResult) -> Result<Link, Error> {
-        // The node does not take routes from what the container advertises.
-        let _ = sysctl::write(&format!("ipv6/conf/{name}/accept_ra"), "0");
         let near = link::get(self.host, name.as_str())?.ok_or_else(|| {
             Error::new(Code::TRY_AGAIN, format!("the host end {name} vanished meanwhile"))
         })?;
