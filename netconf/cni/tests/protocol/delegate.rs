@@ -91,6 +91,9 @@ fn a_plugin_that_cannot_be_found_is_named_with_the_places_searched() {
     }
     let error = delegate::add("none", &directory.call()).unwrap_err();
     assert!(error.details.contains(&directory.0.path().display().to_string()), "{error}");
+
+    let call = StatusCall { path: directory.path(), conf: directory.call().conf };
+    assert_eq!(delegate::status("none", &call).unwrap_err().code.0, 50);
 }
 
 #[test]
