@@ -32,7 +32,7 @@ impl Damage {
             self.tree(&mut tree);
         }
         let mut bytes = tree.to_string().into_bytes();
-        if self.below(2) == 0 {
+        if self.below(5) == 0 {
             for _ in 0..=self.below(4) {
                 self.bytes(&mut bytes);
             }

@@ -139,7 +139,9 @@ impl Case {
         let verb = damage.one_of(&["ADD", "ADD", "ADD", "DEL", "CHECK", "GC", "STATUS", "VERSION"]);
         let mut case = Self::whole(verb, "");
         case.stdin = damage.config();
-        damage.one_of(ARGS).clone_into(&mut case.environment.args);
+        if damage.below(4) == 0 {
+            damage.one_of(ARGS).clone_into(&mut case.environment.args);
+        }
         case.environment.netns_is_own = damage.below(20) == 0;
         if damage.below(8) == 0 {
             let Environment { command, container_id, ifname, args, .. } = &mut case.environment;
