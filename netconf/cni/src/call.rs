@@ -19,7 +19,8 @@ pub struct NetConf {
     pub network: NetworkName,
     /// The version that results must have.
     pub version: Version,
-    /// The bytes as they came: what a delegate is handed.
+    /// The bytes as they came: what a delegate is handed. Everything else was read from them once;
+    /// for other bytes, [`parse`](Self::parse) anew.
     pub raw: Vec<u8>,
     tree: Arc<Json>,
     spelling: Option<Arc<Spelling>>,

@@ -6,7 +6,7 @@ mod program;
 use std::env;
 use std::ffi::OsString;
 
-use crate::{AddResult, Call, Error, GcCall, Json, PluginPath, StatusCall};
+use crate::{AddResult, Call, Code, Error, GcCall, Json, PluginPath, StatusCall};
 use program::Program;
 
 /// ADD by the plugin named `kind`, whose result may be of any version; one that names none is of
@@ -36,10 +36,13 @@ pub fn gc(kind: &str, call: &GcCall) -> Result<(), Error> {
     Program::find(kind, &call.path)?.run("GC", variables, &call.conf.raw).map(drop)
 }
 
-/// STATUS by the plugin named `kind`; errors as with [`add`].
+/// STATUS by the plugin named `kind`; errors as with [`add`], but a plugin that does not exist has
+/// code 50: an ADD would fail.
 pub fn status(kind: &str, call: &StatusCall) -> Result<(), Error> {
     let variables = [("CNI_PATH", joined(&call.path))];
-    Program::find(kind, &call.path)?.run("STATUS", variables, &call.conf.raw).map(drop)
+    let program = Program::find(kind, &call.path)
+        .map_err(|missing| Error { code: Code::NOT_AVAILABLE, ..missing })?;
+    program.run("STATUS", variables, &call.conf.raw).map(drop)
 }
 
 fn of_call(verb: &str, kind: &str, call: &Call) -> Result<Vec<u8>, Error> {

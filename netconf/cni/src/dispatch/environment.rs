@@ -58,10 +58,11 @@ impl Verb {
             "STATUS" => Self::Status,
             "VERSION" => Self::Version,
             _ => {
-                return Err(Error::new(Code::ENVIRONMENT, format!("unknown CNI_COMMAND: {text}"))
-                    .details(
-                        "known are ADD, DEL, CHECK, GC, STATUS and VERSION, in capital letters",
-                    ));
+                return Err(Error::new(
+                    Code::ENVIRONMENT,
+                    format!("unknown CNI_COMMAND: {}", text.escape_debug()),
+                )
+                .details("known are ADD, DEL, CHECK, GC, STATUS and VERSION, in capital letters"));
             }
         })
     }

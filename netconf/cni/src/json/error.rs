@@ -1,6 +1,6 @@
 //! What stands against decoding a tree, and where.
 
-use std::fmt::{self, Write};
+use std::fmt;
 
 use serde::de::{self, Expected, Unexpected};
 
@@ -103,10 +103,7 @@ impl fmt::Display for DecodeError {
         if !self.path.is_empty() {
             f.write_str(": ")?;
         }
-        for c in self.why.chars() {
-            f.write_char(if c == '\n' { ' ' } else { c })?; // a message is one line
-        }
-        Ok(())
+        f.write_str(&self.why)
     }
 }
 
@@ -114,6 +111,6 @@ impl std::error::Error for DecodeError {}
 
 impl From<DecodeError> for Error {
     fn from(error: DecodeError) -> Self {
-        Self::new(error.code, error.to_string())
+        Self::new(error.code, error.to_string().replace('\n', " ")) // a message is one line
     }
 }

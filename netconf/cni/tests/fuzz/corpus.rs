@@ -1,0 +1,62 @@
+//! Configurations and results in use: what libcni, containerd, CRI-O, podman and Multus send, and
+//! what plugins print.
+
+pub const CONFIGS: &[&str] = &[
+    r#"{"cniVersion": "1.1.0", "name": "net", "type": "bridge", "bridge": "cni0", "isGateway": true, "ipMasq": true, "master": "ens3", "labels": {"a": "b"}, "mtu": 1450, "ipam": {"type": "host-local", "ranges": [[{"subnet": "10.1.2.0/24", "rangeStart": "10.1.2.10", "gateway": "10.1.2.1"}], [{"subnet": "fd00::/64"}]], "routes": [{"dst": "0.0.0.0/0"}, {"dst": "::/0", "gw": "fd00::1", "mtu": 1400, "advmss": 1360, "priority": 10, "table": 100, "scope": 253}], "dataDir": "/run/ipam"}, "dns": {"nameservers": ["10.1.2.1"], "domain": "x", "search": ["a"], "options": ["ndots:5"]}}"#,
+    r#"{"name": "old", "type": "bridge", "ipam": {"type": "host-local", "subnet": "10.9.0.0/16"}}"#,
+    r#"{"cniVersion": "0.2.0", "name": "old", "type": "ptp", "prevResult": {"ip4": {"ip": "10.1.2.3/24", "gateway": "10.1.2.1", "routes": [{"dst": "0.0.0.0/0"}]}, "ip6": {"ip": "fd00::3/64", "routes": [{"dst": "::/0", "gw": "fd00::1"}]}, "dns": {}}}"#,
+    r#"{"cniVersion": "0.4.0", "name": "net.4", "type": "ptp", "args": {"cni": {"ips": ["10.1.2.9"], "mac": "02:00:00:00:00:09"}}, "prevResult": {"cniVersion": "0.4.0", "interfaces": [{"name": "cni0", "mac": "02:00:00:00:00:01"}, {"name": "eth0", "mac": "02:00:00:00:00:02", "sandbox": "/var/run/netns/c1"}], "ips": [{"version": "4", "interface": 1, "address": "10.1.2.3/24", "gateway": "10.1.2.1"}], "routes": [{"dst": "0.0.0.0/0"}], "dns": {}}}"#,
+    r#"{"cniVersion": "1.0.0", "name": "k8s-pod-network", "type": "portmap", "capabilities": {"portMappings": true}, "runtimeConfig": {"portMappings": [{"HostPort": 8080, "ContainerPort": 80, "Protocol": "tcp", "HostIP": ""}], "dns": {"Servers": null, "Searches": null, "Options": null}, "ipRanges": [[{"subnet": "10.0.0.0/8"}]], "mac": "02:00:00:00:00:01"}, "prevResult": {"cniVersion": "1.0.0", "ips": [{"address": "10.1.2.3/24"}]}}"#,
+    r#"{"cniVersion": "1.1.0", "name": "net", "type": "bridge", "cni.dev/valid-attachments": [{"containerID": "a1", "ifname": "eth0"}, {"containerID": "b2", "ifname": "net1"}], "cni.dev/attachments": [{"containerID": "a1", "ifname": "eth0"}]}"#,
+    r#"{"cniVersion": "1.1.0", "name": "net", "prevResult": {"cniVersion": "1.1.0", "dns": {"nameservers": ["10.1.2.1"]}, "interfaces": [{"name": "eth0", "mac": "02:00:00:00:00:02", "mtu": 1450, "sandbox": "/run/netns/c1", "socketPath": "/run/s", "pciID": "0000:01:00.0"}], "ips": [{"address": "fd00::3/64", "gateway": "fd00::1", "interface": 0}, {"address": "10.1.2.3/24"}], "routes": [{"dst": "0.0.0.0/0", "gw": "10.1.2.254", "mtu": 1400, "advmss": 1360, "priority": 10, "scope": 0, "table": 100}]}}"#,
+    r#"{"CNIVERSION": "0.3.1", "NAME": "loud", "TYPE": "bridge", "ISGATEWAY": true, "IPAM": {"RANGES": [[{"SUBNET": "10.0.0.0/8", "GATEWAY": null}]]}, "PREVRESULT": null}"#,
+];
+
+pub const VALUES: &[&str] = &[
+    "null",
+    "true",
+    "false",
+    "0",
+    "-1",
+    "1",
+    "65536",
+    "4294967296",
+    "18446744073709551615",
+    "18446744073709551616",
+    "-9223372036854775808",
+    "1e308",
+    "1e999",
+    "-0",
+    "0.1",
+    "\"\"",
+    "[]",
+    "{}",
+    "[[]]",
+    "[null]",
+    "[{}]",
+    "{\"\":null}",
+    "\"0.1.0\"",
+    "\"0.3.0\"",
+    "\"1.0.0\"",
+    "\"10.0.0.1/8\"",
+    "\"10.0.0.1\"",
+    "\"::/0\"",
+    "\"fd00::1/129\"",
+    "\"\\ud800\"",
+    "\"\\u0000\"",
+    "\"\\n\"",
+    "\"a/b\"",
+    "\"..\"",
+    "\"\u{212a}\"",
+    "\"\u{2028}<&>\"",
+];
+
+pub const ARGS: &[&str] = &[
+    "",
+    "IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=p;K8S_POD_INFRA_CONTAINER_ID=c;K8S_POD_UID=u",
+    "IP=10.1.2.3;GATEWAY=10.1.2.1",
+    "MAC=02:00:00:00:00:01;IgnoreUnknown=true",
+    ";",
+    "=",
+    "a==b",
+];
