@@ -52,11 +52,6 @@ impl Namespace {
             tool("ip", &words);
         });
     }
-
-    /// `nft list ruleset` there.
-    pub fn ruleset(&self) -> String {
-        self.run(ruleset)
-    }
 }
 
 impl Drop for Namespace {

@@ -5,7 +5,6 @@ mod concurrency;
 mod fault;
 mod kit;
 mod lifecycle;
-mod network;
 mod reference;
 mod scale;
 mod traffic;
