@@ -20,7 +20,7 @@ fn requests(verb: &str) -> BTreeMap<String, usize> {
 }
 
 /// Attaches containers with 250 addresses each.
-fn populate(attachments: std::ops::Range<u8>) {
+pub fn populate(attachments: std::ops::Range<u8>) {
     for n in attachments {
         let addresses: Vec<_> = (1..=250).map(|host| format!("10.1.{}.{host}/16", n + 1)).collect();
         let addresses: Vec<_> = addresses.iter().map(String::as_str).collect();
@@ -48,7 +48,8 @@ fn add_and_del_cost_the_same_among_four_thousand() {
         assert_eq!(many, few);
         let [add, del] = many;
         assert_eq!(add.get("netfilter transaction"), Some(&1), "{add:?}");
-        assert_eq!(add.values().sum::<usize>(), 2, "a socket and a transaction: {add:?}");
+        assert_eq!(add.get("netfilter dump"), None, "{add:?}");
+        assert!(add.values().sum::<usize>() <= 3, "a socket, a look, a transaction: {add:?}");
         assert_eq!(del.get("netfilter transaction"), Some(&1), "{del:?}");
         assert_eq!(del.get("netfilter dump"), None, "{del:?}");
         assert!(del.values().sum::<usize>() <= 6, "{del:?}");

@@ -77,17 +77,23 @@ fn seen(sender: &Namespace, from: Option<&str>, receiver: &Namespace, target: &s
         {
             socket.join_multicast_v4(&group, &Ipv4Addr::new(192, 0, 2, 2)).unwrap();
         }
-        socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        socket.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
         let port = socket.local_addr().unwrap().port();
         (socket, port)
     });
     let from = from.map_or_else(|| any.to_owned(), |a| format!("{a}:0"));
-    sender.run(move || {
-        let socket = UdpSocket::bind(from).unwrap();
-        socket.send_to(b"hello", SocketAddr::new(target, port)).unwrap();
-    });
-    let (_, source) = socket.recv_from(&mut [0; 16]).expect("the datagram");
-    source.ip().to_string()
+    // A first datagram may be lost while neighbours find each other.
+    for _ in 0..20 {
+        let from = from.clone();
+        sender.run(move || {
+            let socket = UdpSocket::bind(from).unwrap();
+            socket.send_to(b"hello", SocketAddr::new(target, port)).unwrap();
+        });
+        if let Ok((_, source)) = socket.recv_from(&mut [0; 16]) {
+            return source.ip().to_string();
+        }
+    }
+    panic!("nothing arrives at {target}");
 }
 
 #[test]
