@@ -1,83 +1,121 @@
-//! ADD: one transaction.
+//! ADD: one look at what there is, and one transaction.
 
-use kernel::netfilter::{Request, Socket};
-use kernel::{Error, Result};
+use kernel::Result;
+use kernel::netfilter::{Object, Request, Socket};
 
-use crate::layout;
-use crate::nft::{Element, Key};
+use crate::group::Group;
+use crate::layout::{self, ALLOWED, ANTISPOOF, GUARD, MASQUERADE, POSTROUTING, PREROUTING};
+use crate::nft::{Element, Key, Table};
 use crate::owner;
 use crate::remove::ATTEMPTS;
+use crate::socket::with_socket;
 use crate::wanted::Wanted;
 
 /// Makes what is wanted, all of it or nothing. What already is as wanted stays; an element that
 /// holds the address or the link for somebody else is a dead attachment's, because both are ours
 /// now, and is replaced.
 ///
-/// The common case is one request: the elements alone. Only when the kernel answers that a table
-/// or chain is missing are these sent along, and only when it answers that an element exists is
-/// that looked at.
+/// It looks first, because a refused transaction costs more than ten milliseconds: the kernel
+/// waits for all of its processors before it forgets one (`__nf_tables_abort`).
 pub fn add(wanted: &Wanted) -> Result<()> {
     let elements = wanted.elements();
     if elements.is_empty() {
         return Ok(());
     }
-    let mut socket = Socket::open()?;
-    let (mut with_layout, mut with_survey) = (false, false);
-    for attempt in 1.. {
-        let mut batch = if with_layout { layout_for(wanted) } else { Vec::new() };
-        if with_survey {
-            replace(&mut socket, &elements, &mut batch)?;
-        } else {
-            batch.extend(elements.iter().map(Element::insert));
+    with_socket(|socket| {
+        let mut everything = false;
+        for attempt in 1.. {
+            let batch = difference(socket, wanted, &elements, everything)?;
+            let Err(refused) = socket.transact(&batch, None) else { break };
+            // Somebody made or removed something between the look and the transaction, or a part
+            // of the layout was removed by hand, which is then sent as a whole.
+            everything |= refused.has(libc::ENOENT);
+            let passing = refused.has(libc::ENOENT) || refused.has(libc::EEXIST);
+            if !passing || attempt >= ATTEMPTS {
+                return Err(refused.into());
+            }
         }
-        let Err(refused) = socket.transact(&batch, None) else { break };
-        // What another process makes or removes meanwhile is answered by trying again.
-        with_layout |= refused.has(libc::ENOENT);
-        with_survey |= refused.has(libc::EEXIST) || (with_survey && refused.has(libc::ENOENT));
-        let passing = refused.has(libc::ENOENT) || refused.has(libc::EEXIST);
-        if !passing || attempt >= ATTEMPTS {
-            return Err(Error::from(refused));
-        }
-    }
-    Ok(())
+        Ok(())
+    })
 }
 
-fn layout_for(wanted: &Wanted) -> Vec<Request> {
+/// A part of the layout: the chain that tells whether it is there, with the number of its rules.
+struct Part<'a> {
+    table: Table,
+    chain: String,
+    rules: u32,
+    create: Box<dyn Fn() -> Vec<Request> + 'a>,
+}
+
+/// What has to be sent.
+fn difference(
+    socket: &mut Socket,
+    wanted: &Wanted,
+    elements: &[Element],
+    everything: bool,
+) -> Result<Vec<Request>> {
+    let groups: Vec<_> = wanted.groups().into_iter().collect();
+    let parts = parts(wanted, &groups);
+    let mut gets: Vec<_> = parts.iter().map(|part| part.table.get_chain(&part.chain)).collect();
+    gets.extend(elements.iter().map(|e| e.set.get(&e.key)));
+    let mut found = socket.get_all(&gets)?.into_iter();
+
     let mut batch = Vec::new();
+    for (part, chain) in parts.iter().zip(found.by_ref()) {
+        let rules = chain.as_ref().and_then(Table::uses).unwrap_or(0);
+        if everything || rules < part.rules {
+            batch.extend((part.create)());
+        }
+    }
+    for (element, object) in elements.iter().zip(found) {
+        replace(socket, (element, elements), object, &mut batch)?;
+    }
+    Ok(batch)
+}
+
+fn parts<'a>(wanted: &Wanted, groups: &'a [Group]) -> Vec<Part<'a>> {
+    let mut parts = Vec::new();
     if wanted.masquerade.is_some() {
-        batch.extend(layout::masquerade());
-        batch.extend(wanted.groups().iter().flat_map(crate::group::Group::create));
+        let chain = POSTROUTING.to_owned();
+        let create = Box::new(layout::masquerade);
+        parts.push(Part { table: MASQUERADE, chain, rules: 2, create });
+    }
+    for group in groups {
+        let chain = group.chain();
+        let rules = group.size();
+        parts.push(Part { table: MASQUERADE, chain, rules, create: Box::new(|| group.create()) });
     }
     if wanted.antispoof.is_some() {
-        batch.extend(layout::antispoof());
+        for (chain, rules) in [(GUARD, 2), (PREROUTING, 1)] {
+            let create = Box::new(layout::antispoof);
+            parts.push(Part { table: ANTISPOOF, chain: chain.to_owned(), rules, create });
+        }
     }
-    batch
+    parts
 }
 
-/// Compares with what there is, and asks for the difference.
-fn replace(socket: &mut Socket, elements: &[Element], batch: &mut Vec<Request>) -> Result<()> {
-    let gets: Vec<_> = elements.iter().map(|e| e.set.get(&e.key)).collect();
-    let found = socket.get_all(&gets)?;
-    for (element, object) in elements.iter().zip(found) {
-        let there = object.and_then(|object| Element::listed(element.set, &object).next());
-        match there {
-            Some(there) if there == *element => continue,
-            Some(there) => {
-                batch.push(element.set.delete(&element.key));
-                // A guarded link that had another hardware address: that one is not its any more.
-                if let (Key::Link(link), (_, Some(mac))) =
-                    (&there.key, owner::split(&there.comment))
-                {
-                    let stale = Key::LinkAndMac(link.clone(), mac);
-                    let wanted = elements.iter().any(|e| e.key == stale);
-                    if !wanted && socket.get(layout::ALLOWED.get(&stale))?.is_some() {
-                        batch.push(layout::ALLOWED.delete(&stale));
-                    }
-                }
-            }
-            None => {}
-        }
-        batch.push(element.insert());
+/// Compares an element with what there is, and adds the difference to the batch.
+fn replace(
+    socket: &mut Socket,
+    (element, all): (&Element, &[Element]),
+    there: Option<Object>,
+    batch: &mut Vec<Request>,
+) -> Result<()> {
+    let there = there.and_then(|object| Element::listed(element.set, &object).next());
+    if there.as_ref() == Some(element) {
+        return Ok(());
     }
+    if let Some(there) = there {
+        batch.push(element.set.delete(&element.key));
+        // A guarded link that had another hardware address: that one is not its any more.
+        if let (Key::Link(link), (_, Some(mac))) = (&there.key, owner::split(&there.comment)) {
+            let stale = Key::LinkAndMac(link.clone(), mac);
+            let wanted = all.iter().any(|e| e.key == stale);
+            if !wanted && socket.get(ALLOWED.get(&stale))?.is_some() {
+                batch.push(ALLOWED.delete(&stale));
+            }
+        }
+    }
+    batch.push(element.insert());
     Ok(())
 }

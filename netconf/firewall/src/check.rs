@@ -6,18 +6,22 @@ use kernel::netfilter::{Attributes, Socket};
 use crate::layout::{self, ANTISPOOF, GUARD, GUARDED, MASQUERADE, POSTROUTING, PREROUTING};
 use crate::nft::{Element, Rule, Table, expression};
 use crate::reference;
+use crate::socket::with_socket;
 use crate::wanted::Wanted;
 
 /// The differences, each in words; none when all is as wanted. Masquerade and anti-spoofing that
 /// the reference plugins made for the attachment count as ours.
 pub fn check(wanted: &Wanted) -> Result<Vec<String>> {
     let elements = wanted.elements();
-    let mut differences = Vec::new();
     if elements.is_empty() {
-        return Ok(differences);
+        return Ok(Vec::new());
     }
-    let mut socket = Socket::open()?;
-    let theirs = reference::made(&mut socket, &wanted.attachment)?;
+    with_socket(|socket| differences(socket, wanted, &elements))
+}
+
+fn differences(socket: &mut Socket, wanted: &Wanted, elements: &[Element]) -> Result<Vec<String>> {
+    let mut differences = Vec::new();
+    let theirs = reference::made(socket, &wanted.attachment)?;
     let of_theirs = |table| if table == MASQUERADE { theirs.masquerade } else { theirs.antispoof };
 
     let gets: Vec<_> = elements.iter().map(|e| e.set.get(&e.key)).collect();
@@ -32,14 +36,14 @@ pub fn check(wanted: &Wanted) -> Result<Vec<String>> {
         differences.extend(compare(element, there.as_ref()));
     }
     if used.contains(&MASQUERADE) {
-        chain(&mut socket, (MASQUERADE, POSTROUTING), &layout::postrouting(), &mut differences)?;
+        chain(socket, (MASQUERADE, POSTROUTING), &layout::postrouting(), &mut differences)?;
         for group in wanted.groups() {
-            chain(&mut socket, (MASQUERADE, &group.chain()), &group.rules(), &mut differences)?;
+            chain(socket, (MASQUERADE, &group.chain()), &group.rules(), &mut differences)?;
         }
     }
     if used.contains(&ANTISPOOF) {
-        chain(&mut socket, (ANTISPOOF, PREROUTING), &layout::prerouting(), &mut differences)?;
-        chain(&mut socket, (ANTISPOOF, GUARD), &layout::guard(), &mut differences)?;
+        chain(socket, (ANTISPOOF, PREROUTING), &layout::prerouting(), &mut differences)?;
+        chain(socket, (ANTISPOOF, GUARD), &layout::guard(), &mut differences)?;
     }
     Ok(differences)
 }

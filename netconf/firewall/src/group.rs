@@ -30,7 +30,13 @@ impl Group {
     /// Its chain's name: a hash of what it is, and the number of its rules, so that the number of
     /// its users can be told from the kernel's count of both (see [`rules_of`]).
     pub(crate) fn chain(&self) -> String {
-        format!("pods-{}-{}", owner::hash(&self.words(), 16), self.exempt.len() + 3)
+        format!("pods-{}-{}", owner::hash(&self.words(), 16), self.size())
+    }
+
+    /// The number of its chain's rules: one each for the subnet, the exemptions, multicast, and the
+    /// masquerade itself.
+    pub(crate) fn size(&self) -> u32 {
+        u32::try_from(self.exempt.len()).unwrap_or(u32::MAX).saturating_add(3)
     }
 
     /// `nft add chain` and its rules, all of which may be sent again.

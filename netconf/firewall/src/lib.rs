@@ -14,6 +14,7 @@ mod nft;
 mod owner;
 pub mod reference;
 mod remove;
+mod socket;
 mod status;
 mod wanted;
 

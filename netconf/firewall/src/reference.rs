@@ -21,7 +21,7 @@ use kernel::{Error, Result};
 
 use crate::nft::{BRIDGE, INET, IPV4, IPV6, Rule, Table, expression};
 use crate::owner;
-use crate::remove;
+use crate::socket::with_socket_if_any;
 
 const MASQUERADE: Table = Table { family: INET, name: "cni_plugins_masquerade" };
 const CHECKS: &str = "masq_checks";
@@ -66,12 +66,10 @@ pub(crate) struct Made {
 
 /// Removes what the reference plugins made for the attachment: no error where there is nothing.
 /// `addresses` tells its jumps from those of the container's other interfaces in the network, with
-/// which it shares the iptables chain.
+/// which it shares the iptables chain. ([`crate::del`] does this too.)
 pub fn del(attachment: &Attachment, addresses: &[IpAddr]) -> Result<()> {
-    match remove::open()? {
-        Some(mut socket) => del_with(&mut socket, attachment, addresses),
-        None => legacy::del(&Names::of(attachment).iptables, addresses),
-    }
+    let done = with_socket_if_any(|socket| del_with(socket, attachment, addresses));
+    done.map(drop).and(del_legacy(attachment, addresses))
 }
 
 /// The part of it that needs no nf_tables.
@@ -106,7 +104,7 @@ pub(crate) fn del_with(
     if there(3) {
         done = done.and(remove_spoof(socket, &names));
     }
-    done.and(legacy::del(&names.iptables, addresses))
+    done
 }
 
 /// Removes the network's nftables masquerade of attachments that are not valid. Their iptables

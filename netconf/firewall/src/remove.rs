@@ -15,6 +15,7 @@ use crate::layout::{
 use crate::nft::{self, Element, Key, Set, Table};
 use crate::owner::{self, Census};
 use crate::reference;
+use crate::socket::with_socket_if_any;
 use crate::wanted::addresses;
 
 /// How often a transaction is tried again because the ruleset changed under it. Each time somebody
@@ -27,12 +28,17 @@ const SOME: usize = 30;
 /// addresses as far as anybody remembers (the previous result, the lease); with none, all elements
 /// are gone through. `link` is the host's end of its veth. What is not there is no error, nor is a
 /// kernel without nf_tables. An address or a link that is another's by now is left alone.
+///
+/// The kernel frees what was removed on its own time and delays the process's end until then, so
+/// call this before the removal of the link, which takes as long and goes on beside it.
 pub fn del(attachment: &Attachment, known: &[IpAddr], link: Option<&IfName>) -> Result<()> {
-    let Some(mut socket) = open()? else { return reference::del_legacy(attachment, known) };
-    let ours = own(&mut socket, attachment, known, link);
-    // Each is tried, whatever becomes of the other.
-    let theirs = reference::del_with(&mut socket, attachment, known);
-    ours.and(theirs)
+    // Each is tried, whatever becomes of the others.
+    let done = with_socket_if_any(|socket| {
+        let ours = own(socket, attachment, known, link);
+        let theirs = reference::del_with(socket, attachment, known);
+        ours.and(theirs)
+    });
+    done.map(drop).and(reference::del_legacy(attachment, known))
 }
 
 fn own(
@@ -59,30 +65,17 @@ fn own(
 /// Removes everything of the network that belongs to no valid attachment, ours and, in nf_tables,
 /// the reference plugins'.
 pub fn gc(network: &NetworkName, valid: &BTreeSet<(ContainerId, IfName)>) -> Result<()> {
-    let Some(mut socket) = open()? else { return Ok(()) };
     let census = Census::new(network, valid);
     let gone = |comment: &str| census.misses(owner::split(comment).0);
-    let keys = listed(&mut socket, [&ADDRESSES4, &ADDRESSES6, &GUARDED, &ALLOWED], &gone)?;
-    let mut done = Ok(());
-    for some in keys.chunks(SOME) {
-        done = done.and(remove(&mut socket, some, &gone));
-    }
-    done.and(reference::gc_with(&mut socket, network, valid))
-}
-
-/// A socket, or `None` when this kernel has no nf_tables, so nothing in it either.
-pub(crate) fn open() -> Result<Option<Socket>> {
-    let absent =
-        |e: &Error| matches!(e.errno(), libc::EPROTONOSUPPORT | libc::EAFNOSUPPORT | libc::EINVAL);
-    let mut socket = match Socket::open() {
-        Err(e) if absent(&e) => return Ok(None),
-        socket => socket?,
-    };
-    // EINVAL is nfnetlink's word for a subsystem that it does not have.
-    match socket.get(nft::generation()) {
-        Err(e) if absent(&e) => Ok(None),
-        generation => generation.map(|_| Some(socket)),
-    }
+    let done = with_socket_if_any(|socket| {
+        let keys = listed(socket, [&ADDRESSES4, &ADDRESSES6, &GUARDED, &ALLOWED], &gone)?;
+        let mut done = Ok(());
+        for some in keys.chunks(SOME) {
+            done = done.and(remove(socket, some, &gone));
+        }
+        done.and(reference::gc_with(socket, network, valid))
+    });
+    done.map(drop)
 }
 
 /// The keys of all elements whose comment is as asked for.

@@ -7,6 +7,7 @@ use kernel::{Error, Result};
 
 use crate::layout::{self, ANTISPOOF, MASQUERADE, POSTROUTING, PREROUTING};
 use crate::nft::{BRIDGE, INET, Table, expression};
+use crate::socket::with_socket;
 
 /// A name that nobody uses. The trial that bears it is always refused at its end, so such a table
 /// never comes to be.
@@ -39,13 +40,16 @@ pub fn antispoof_status() -> Result<()> {
 
 /// Passes when the real table is in place, or when the trial has no fault but the one put in.
 fn tried(table: Table, base: &str, mut trial: Vec<Request>) -> Result<()> {
-    let mut socket = Socket::open()?;
-    if socket.get(table.get_chain(base))?.is_some() {
-        return Ok(());
-    }
     let fault = trial.len();
     trial.push(Table { family: table.family, name: "podwire-no-such-table" }.delete());
-    match socket.transact(&trial, None) {
+    with_socket(|socket| match socket.get(table.get_chain(base))? {
+        Some(_) => Ok(()),
+        None => refused_for(socket, &trial, fault),
+    })
+}
+
+fn refused_for(socket: &mut Socket, trial: &[Request], fault: usize) -> Result<()> {
+    match socket.transact(trial, None) {
         Err(refused) if refused.refusals.iter().all(|r| r.index == Some(fault)) => Ok(()),
         Err(refused) => Err(Error::from(refused)),
         Ok(()) => {

@@ -154,6 +154,10 @@ impl Socket {
     /// All objects that `request` selects. A dump during which the ruleset changed
     /// (`NLM_F_DUMP_INTR`) may lack objects and is begun again; EAGAIN when that keeps happening.
     /// Nothing where the table or the set asked about does not exist.
+    ///
+    /// A dump that begins while a transaction is being committed may miss an object all the same:
+    /// the kernel moves its sequence on first and the objects after (`nf_tables_commit`). So what
+    /// is found is true, and what is not found may be there.
     pub fn dump(&mut self, request: &Request) -> Result<Vec<Object>> {
         for _ in 0..DUMPS {
             if let Some(objects) = self.dump_once(request)? {

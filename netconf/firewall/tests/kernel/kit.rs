@@ -27,7 +27,9 @@ impl Namespace {
             unshare(CloneFlags::CLONE_NEWNET).expect("a network namespace: run this as root");
             tool("ip", &["link", "set", "lo", "up"]);
             tell.send(nix::unistd::gettid().as_raw()).unwrap();
-            queue.into_iter().for_each(|job| job());
+            for job in queue {
+                job();
+            }
         });
         let task = told.recv().expect("a thread in a namespace");
         Self { jobs: Some(jobs), thread: Some(thread), task }
@@ -51,11 +53,6 @@ impl Namespace {
             let words: Vec<&str> = words.iter().map(String::as_str).collect();
             tool("ip", &words);
         });
-    }
-
-    /// `nft list ruleset` there.
-    pub fn ruleset(&self) -> String {
-        self.run(ruleset)
     }
 }
 

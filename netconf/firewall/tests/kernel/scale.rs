@@ -1,1 +1,70 @@
-//! scale
+//! Many attachments: the number of requests does not grow with them, and none of them is a dump.
+
+use std::collections::BTreeMap;
+
+use firewall::add;
+
+use crate::fault::{process, wanted};
+use crate::kit::{Namespace, attachment, elements, masquerade};
+
+/// The requests of a verb, by kind.
+fn requests(verb: &str) -> BTreeMap<String, usize> {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let output = process(verb, &format!("count:{}", file.path().display()));
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let mut counts = BTreeMap::new();
+    for line in std::fs::read_to_string(file.path()).unwrap().lines() {
+        *counts.entry(line.to_owned()).or_default() += 1;
+    }
+    counts
+}
+
+/// Attaches containers with 250 addresses each.
+pub fn populate(attachments: std::ops::Range<u8>) {
+    for n in attachments {
+        let addresses: Vec<_> = (1..=250).map(|host| format!("10.1.{}.{host}/16", n + 1)).collect();
+        let addresses: Vec<_> = addresses.iter().map(String::as_str).collect();
+        add(&masquerade(attachment("net", &format!("many{n}")), &addresses)).unwrap();
+    }
+}
+
+#[test]
+fn add_and_del_cost_the_same_among_four_thousand() {
+    Namespace::new().run(|| {
+        let counted = || {
+            let twice = || ["add", "del"].map(requests);
+            twice(); // the first of its family makes the chains
+            let v6 = masquerade(attachment("net", "v6"), &["fd00:1::99/64"]);
+            add(&v6).unwrap();
+            add(&crate::kit::antispoof(attachment("net", "v6"), "veth99", "0a:58:00:00:00:99"))
+                .unwrap();
+            twice()
+        };
+        populate(0..1);
+        let few = counted();
+        populate(1..16);
+        assert_eq!(elements("inet", "addresses4").len(), 4000);
+        let many = counted();
+        assert_eq!(many, few);
+        let [add, del] = many;
+        assert_eq!(add.get("netfilter transaction"), Some(&1), "{add:?}");
+        assert_eq!(add.get("netfilter dump"), None, "{add:?}");
+        assert!(add.values().sum::<usize>() <= 3, "a socket, a look, a transaction: {add:?}");
+        assert_eq!(del.get("netfilter transaction"), Some(&1), "{del:?}");
+        assert_eq!(del.get("netfilter dump"), None, "{del:?}");
+        assert!(del.values().sum::<usize>() <= 6, "{del:?}");
+    });
+}
+
+#[test]
+fn an_attachment_is_found_among_four_thousand_without_its_address() {
+    Namespace::new().run(|| {
+        populate(0..16);
+        add(&wanted()).unwrap();
+        assert!(process("del without addresses", "").status.success());
+        assert_eq!(elements("inet", "addresses4").len(), 4000);
+        assert_eq!(elements("inet", "addresses6").len(), 0);
+        assert!(process("gc", "").status.success());
+        assert_eq!(crate::kit::ruleset(), "");
+    });
+}

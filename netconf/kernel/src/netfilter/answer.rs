@@ -112,3 +112,61 @@ fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
 fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
     bytes.get(at..)?.first_chunk().map(|b| u32::from_ne_bytes(*b))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(kind: u16, flags: u16, sequence: u32, payload: &[u8]) -> Vec<u8> {
+        let length = u32::try_from(16 + payload.len()).unwrap();
+        let mut bytes = length.to_ne_bytes().to_vec();
+        bytes.extend(kind.to_ne_bytes());
+        bytes.extend(flags.to_ne_bytes());
+        bytes.extend(sequence.to_ne_bytes());
+        bytes.extend([0; 4]);
+        bytes.extend(payload);
+        bytes
+    }
+
+    #[test]
+    fn an_interrupted_dump_is_noticed_at_any_of_its_messages() {
+        let object = [2, 0, 0, 0];
+        for (first, done) in [(DUMP_INTERRUPTED, 0), (0, DUMP_INTERRUPTED)] {
+            let datagram =
+                [message(0xa00, first, 7, &object), message(NLMSG_DONE, done, 7, &[0; 4])].concat();
+            let parts: Vec<_> = parts(&datagram).collect();
+            assert_eq!(parts.len(), 2);
+            assert_eq!(parts[0].interrupted, first != 0);
+            assert_eq!(parts[1].interrupted, done != 0);
+            assert!(matches!(parts[1].answer, Answer::Done { errno: 0 }));
+        }
+    }
+
+    #[test]
+    fn the_kernels_words_are_found_behind_a_capped_and_a_whole_quotation() {
+        let quoted = message(0xa00, 0, 7, &[9; 8]);
+        for (quotation, flags) in [(&quoted[..16], CAPPED | EXTENDED), (&quoted[..], EXTENDED)] {
+            let words = [&[10, 0, 1, 0][..], b"sorry\0", &[0, 0]].concat();
+            let errno = (-22_i32).to_ne_bytes();
+            let payload = [&errno[..], quotation, &words].concat();
+            let datagram = message(NLMSG_ERROR, flags, 7, &payload);
+            let Answer::Status { errno, ext_ack } = parts(&datagram).next().unwrap().answer else {
+                panic!("not a status");
+            };
+            assert_eq!((errno, ext_ack.describe(None).as_deref()), (22, Some("sorry")));
+        }
+    }
+
+    #[test]
+    fn malformed_datagrams_end_without_a_panic() {
+        let whole = message(NLMSG_ERROR, EXTENDED, 7, &[1; 30]);
+        for end in 0..whole.len() {
+            assert!(parts(&whole[..end]).count() == 0, "{end}");
+        }
+        for length in [0_u8, 3, 15, 16, 19] {
+            let mut short = whole.clone();
+            short[0] = length;
+            assert!(parts(&short).count() <= 2, "{length}");
+        }
+    }
+}
