@@ -15,6 +15,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("netconf/firewall", &["cni", "kernel"]),
     ("netconf/peers", &["cni", "kernel"]),
     ("ipam", &["cni", "kernel"]),
+    ("ipam/", &["cni", "kernel", "ipam"]),
     ("netconf/attach", &["cni", "kernel", "firewall", "ipam"]),
     ("plugins/", &["attach", "firewall", "peers", "ipam", "nad", "kernel", "cni"]),
     ("tests", &["testkit", "cni", "kernel", "ipam"]),

@@ -102,8 +102,8 @@ fn a_full_range_is_named_and_served_again_when_one_leaves() {
     let node = Node::new();
     let conf = host_local(&node, &["10.1.0.0/29"]);
     let attached: Vec<Attachment> = (0..5).map(|_| node.attach(&conf, &node.pod())).collect();
-    node.add(&conf, &node.pod(), "eth0").fails().is(102, &["10.1.0.2", "10.1.0.6"]);
-    node.status(&conf).fails().is(50, &["10.1.0.2", "10.1.0.6"]);
+    node.add(&conf, &node.pod(), "eth0").fails().is(102, &["10.1.0.1-10.1.0.6"]);
+    node.status(&conf).fails().is(50, &["10.1.0.1-10.1.0.6"]);
     node.del(&attached[3]).ok();
     node.status(&conf).ok();
     assert_eq!(node.attach(&conf, &node.pod()).ip(), attached[3].ip());

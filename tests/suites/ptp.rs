@@ -58,7 +58,7 @@ fn the_result_names_host_veth_and_container_in_this_order() {
         let interfaces = attached.result["interfaces"].as_array().unwrap();
         assert_eq!(interfaces.len(), 2);
         let veth = interfaces[0]["name"].as_str().unwrap();
-        assert!(veth.starts_with("veth") && veth.len() == 12, "{veth}");
+        assert!(veth.starts_with("veth"), "{veth}");
         assert_eq!(node.link(veth).unwrap()["address"], interfaces[0]["mac"]);
         assert_eq!(interfaces[1]["name"], "eth0");
         assert_eq!(interfaces[1]["sandbox"], pod.path());
@@ -142,6 +142,23 @@ fn a_resolver_of_the_configuration_replaces_that_of_the_ipam() {
     let own = json!({"domain": "c.example"});
     let conf = with(conf, json!({"dns": own}));
     assert_eq!(node.attach(&conf, &node.pod()).result["dns"], own);
+}
+
+#[test]
+fn the_host_end_takes_no_word_from_the_pod_for_a_router() {
+    // CVE-2020-10749: a pod's router advertisement must not change the node's routes.
+    let (node, _pods, attached) = pair(|node| ptp(node, DUAL));
+    let name = format!("net/ipv6/conf/{}/accept_ra", attached[0].host_link());
+    assert_eq!(node.sysctl(&name), "0");
+}
+
+#[test]
+fn the_first_packet_finds_the_pod_when_add_returns() {
+    let (node, pods, attached) = pair(|node| ptp(node, DUAL));
+    assert_eq!(pods[1].link("eth0").unwrap()["operstate"], "UP");
+    // The node asks for a pod's neighbour from its end's link-local address; one that is still
+    // tentative would hold up what it forwards.
+    assert_eq!(node.tentative(&attached[1].host_link()), [""; 0]);
 }
 
 #[test]

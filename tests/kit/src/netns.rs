@@ -157,6 +157,14 @@ impl Netns {
         addresses
     }
 
+    /// The addresses of a link that the kernel has not found to be its own yet.
+    pub fn tentative(&self, link: &str) -> Vec<String> {
+        let shown = self.ip(&["addr", "show", "dev", link]);
+        let infos = shown[0]["addr_info"].as_array().cloned().unwrap_or_default();
+        let tentative = infos.iter().filter(|a| a["tentative"] == true || a["dadfailed"] == true);
+        tentative.map(|a| a["local"].as_str().expect("local").to_owned()).collect()
+    }
+
     /// The routes of a family (`-4`, `-6`) in a table (`main`, `100`, `all`), as `ip -j -d route`
     /// shows them.
     pub fn routes(&self, family: &str, table: &str) -> Vec<Value> {

@@ -14,7 +14,7 @@ pub type Seen = io::Result<IpAddr>;
 
 /// Whether `to` answers a ping from `from`. It may take its time.
 pub fn ping(from: &Netns, to: &str) -> bool {
-    from.try_run(&["ping", "-n", "-q", "-c", "1", "-w", "5", to]).is_ok()
+    from.try_run(&["ping", "-n", "-q", "-c", "1", "-w", "10", to]).is_ok()
 }
 
 /// Whether `to` stays silent when `from` pings it: the opposite of [`ping`], and quicker to tell.

@@ -172,7 +172,8 @@ fn a_bridge_of_another_address_is_left_alone_unless_forced() {
     error.is(101, &["br0", "10.99.0.1", "forceAddress"]);
     assert_eq!(before.section("links"), node.snapshot().section("links"));
     assert_eq!(before.section("addresses"), node.snapshot().section("addresses"));
-    let attached = node.attach(&with(conf, json!({"forceAddress": true})), &node.pod());
+    let pod = node.pod();
+    let attached = node.attach(&with(conf, json!({"forceAddress": true})), &pod);
     // An IPv6 address of another subnet is no rival: a link has many.
     assert_eq!(node.addresses("br0"), ["10.1.0.1/24", "fd00:1::1/64", "fd00:99::1/64"]);
     assert!(ping(&node, &attached.ips()[0]) && ping(&node, &attached.ips()[1]));

@@ -77,7 +77,7 @@ const DAMAGES: &[Damage] = &[
         |node, _, a| {
             node.run(&["bridge", "link", "set", "dev", &a.host_link(), "isolated", "off"]);
         },
-        &["portIsolation"],
+        &["isolated"],
     ),
 ];
 

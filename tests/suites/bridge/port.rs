@@ -115,18 +115,13 @@ fn a_bridge_that_stands_is_used_as_it_is() {
 }
 
 #[test]
-fn the_host_end_ignores_router_advertisements() {
-    let (node, pod) = (Node::new(), Pod::new());
-    let attached = node.attach(&bridge(&node, DUAL), &pod);
-    let name = format!("net/ipv6/conf/{}/accept_ra", attached.host_link());
-    assert_eq!(node.sysctl(&name), "0");
-}
-
-#[test]
 fn the_first_packet_finds_the_pod_when_add_returns() {
     let (node, pod) = (Node::new(), Pod::new());
     let attached = node.attach(&bridge(&node, DUAL), &pod);
     // The port forwards: no waiting for it is left to the pod.
     assert_eq!(port(&node, &attached.host_link())["state"], "forwarding");
     assert_eq!(pod.link("eth0").unwrap()["operstate"], "UP");
+    // The node asks for a pod's neighbour from the bridge's link-local address; one that is still
+    // tentative would hold up what it forwards.
+    assert_eq!(node.tentative("br0"), [""; 0]);
 }
