@@ -197,4 +197,4 @@ fn check_version(ips: &[IpConfig], conf: &NetConf) -> Result<(), Error> {
 }
 
 #[cfg(test)]
-mod tests {}
+mod tests;

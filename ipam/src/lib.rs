@@ -12,6 +12,8 @@ mod request;
 mod resolver;
 mod route;
 mod store;
+#[cfg(test)]
+mod testcall;
 
 pub use address::Family;
 pub use ask::Ipam;
