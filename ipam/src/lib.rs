@@ -3,7 +3,6 @@
 //! are [`HostLocal`] and [`Static`] behind the protocol.
 
 mod address;
-mod args;
 mod ask;
 mod fixed;
 mod host_local;

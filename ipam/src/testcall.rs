@@ -1,16 +1,11 @@
 //! Calls for tests.
 
-use cni::{AddResult, Attachment, Call, Dns, GcCall, NetConf, PluginPath, StatusCall, Version};
+use cni::{AddResult, Attachment, Call, Dns, GcCall, NetConf, PluginPath, StatusCall};
 use serde_json::Value;
 
 /// The config as the protocol would hand it over.
 pub fn conf(json: &Value) -> NetConf {
-    let version = json["cniVersion"].as_str().unwrap_or("1.1.0");
-    NetConf {
-        network: json["name"].as_str().unwrap_or("net").parse().unwrap(),
-        version: *Version::ALL.iter().find(|v| v.as_str() == version).unwrap(),
-        raw: json.to_string().into_bytes(),
-    }
+    NetConf::parse(json.to_string().into_bytes()).unwrap()
 }
 
 /// A call for interface `ifname` of `container`.

@@ -105,7 +105,10 @@ fn an_add_that_fails_half_way_gives_back_what_it_took() {
     add(&conf, "c1").unwrap();
     let error = add(&conf, "c2").unwrap_err();
     assert_eq!(error.code, Code::EXHAUSTED);
-    assert!(error.msg.contains("range set 1: 10.2.0.1-10.2.0.2: all 1 are taken"), "{error}");
+    assert!(
+        error.msg.contains("range set 1: 10.2.0.1-10.2.0.2: all 1 of 10.2.0.2-10.2.0.2 are taken"),
+        "{error}"
+    );
     assert_eq!(lab.leases(), ["10.1.0.2", "10.2.0.2", "fd00::2"]);
     del(&conf, "c1");
     add(&conf, "c2").unwrap();
@@ -332,7 +335,10 @@ fn status_tells_an_exhausted_set() {
     }
     let error = ask().unwrap_err();
     assert_eq!(error.code, Code::NOT_AVAILABLE);
-    assert!(error.msg.contains("range set 1: 10.1.0.1-10.1.0.6: all 5 are taken"), "{error}");
+    assert!(
+        error.msg.contains("range set 1: 10.1.0.1-10.1.0.6: all 5 of 10.1.0.2-10.1.0.6 are taken"),
+        "{error}"
+    );
     del(&conf, "c3");
     ask().unwrap();
     // The ranges may come with the runtime's configuration, which STATUS does not have.
