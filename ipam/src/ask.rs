@@ -1,25 +1,27 @@
-//! Asking the address manager: a first version that answers in-process only.
+//! Asking the address manager that a config names, in this process or in its own.
 
+use std::env;
 use std::net::IpAddr;
+use std::path::Path;
 
-use cni::{AddResult, Call, Code, Error, GcCall, NetConf, Plugin, PluginPath, StatusCall};
+use cni::{AddResult, Call, Error, GcCall, NetConf, Plugin, PluginPath, StatusCall, delegate};
 use serde::Deserialize;
 
 use crate::{HostLocal, Static};
 
-/// The address manager that a config names.
-#[derive(Clone, Copy, Debug)]
-pub enum Ipam {
-    /// `host-local`
-    HostLocal,
-    /// `static`
-    Static,
+/// The address manager that a config names. Our own answers without being executed; whatever else
+/// CNI_PATH has under the name is executed. Leases are the same files either way.
+#[derive(Clone, Debug)]
+pub struct Ipam {
+    kind: String,
+    way: Way,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Section {
-    r#type: String,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    HostLocal,
+    Static,
+    Executed,
 }
 
 #[derive(Default, Deserialize)]
@@ -28,61 +30,183 @@ struct Conf {
     ipam: Section,
 }
 
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Section {
+    r#type: String,
+}
+
 impl Ipam {
-    /// `None` when the config names no address manager.
-    pub fn of(conf: &NetConf, _: &PluginPath) -> Result<Option<Self>, Error> {
-        let conf: Conf = conf.decode()?;
-        match conf.ipam.r#type.as_str() {
-            "" => Ok(None),
-            "host-local" => Ok(Some(Self::HostLocal)),
-            "static" => Ok(Some(Self::Static)),
-            other => Err(Error::new(Code::CONFIG, format!("ipam.type {other:?} is unknown"))),
+    /// `None` when the config names no address manager: no `ipam`, or one without `type`. That the
+    /// executable does not exist shows when it is asked. Code 6 or 7.
+    pub fn of(conf: &NetConf, path: &PluginPath) -> Result<Option<Self>, Error> {
+        let kind = conf.decode::<Conf>()?.ipam.r#type;
+        if kind.is_empty() {
+            return Ok(None);
         }
+        let own = env::current_exe().ok();
+        let beside = || {
+            let found = path.find(&kind).ok();
+            found.zip(own.as_deref()).is_some_and(|(found, own)| stand_together(&found, own))
+        };
+        let way = match kind.as_str() {
+            HostLocal::NAME if beside() => Way::HostLocal,
+            Static::NAME if beside() => Way::Static,
+            _ => Way::Executed,
+        };
+        Ok(Some(Self { kind, way }))
     }
 
-    /// ADD.
+    /// Gives the attachment its addresses. An executed manager's error comes back as it is.
     pub fn add(&self, call: &Call) -> Result<AddResult, Error> {
-        match self {
-            Self::HostLocal => HostLocal.add(call),
-            Self::Static => Static.add(call),
+        match self.way {
+            Way::HostLocal => HostLocal.add(call),
+            Way::Static => Static.add(call),
+            Way::Executed => delegate::add(&self.kind, call),
         }
     }
 
-    /// DEL; gives the addresses released, where they are known.
+    /// Takes the attachment's addresses back. Returns them where they are known: an executed
+    /// manager does not tell.
     pub fn del(&self, call: &Call) -> Result<Vec<IpAddr>, Error> {
-        match self {
-            Self::HostLocal => HostLocal.del(call),
-            Self::Static => Static.del(call),
+        match self.way {
+            Way::HostLocal => HostLocal.release(call),
+            Way::Static => Ok(Static.leases(call)),
+            Way::Executed => delegate::del(&self.kind, call).map(|()| Vec::new()),
         }
-        .map(|()| Vec::new())
     }
 
-    /// The addresses that the attachment holds, where they are known.
-    pub fn leases(&self, _: &Call) -> Vec<IpAddr> {
-        Vec::new()
+    /// The addresses that the attachment has, where that is known without executing anything.
+    pub fn leases(&self, call: &Call) -> Vec<IpAddr> {
+        match self.way {
+            Way::HostLocal => HostLocal.leases(call),
+            Way::Static => Static.leases(call),
+            Way::Executed => Vec::new(),
+        }
     }
 
-    /// CHECK.
+    /// Compares the attachment's addresses with the previous result.
     pub fn check(&self, call: &Call) -> Result<(), Error> {
-        match self {
-            Self::HostLocal => HostLocal.check(call),
-            Self::Static => Static.check(call),
+        match self.way {
+            Way::HostLocal => HostLocal.check(call),
+            Way::Static => Static.check(call),
+            Way::Executed => delegate::check(&self.kind, call),
         }
     }
 
-    /// GC.
+    /// Takes back the addresses of every attachment that is not valid any more.
     pub fn gc(&self, call: &GcCall) -> Result<(), Error> {
-        match self {
-            Self::HostLocal => HostLocal.gc(call),
-            Self::Static => Static.gc(call),
+        match self.way {
+            Way::HostLocal => HostLocal.gc(call),
+            Way::Static => Static.gc(call),
+            Way::Executed => delegate::gc(&self.kind, call),
         }
     }
 
-    /// STATUS.
+    /// Says whether addresses could be given now.
     pub fn status(&self, call: &StatusCall) -> Result<(), Error> {
-        match self {
-            Self::HostLocal => HostLocal.status(call),
-            Self::Static => Static.status(call),
+        match self.way {
+            Way::HostLocal => HostLocal.status(call),
+            Way::Static => Static.status(call),
+            Way::Executed => delegate::status(&self.kind, call),
         }
+    }
+}
+
+/// True when the executable that was found and our own are in the same directory, links followed:
+/// then both came out of the same build.
+fn stand_together(found: &Path, own: &Path) -> bool {
+    let directory = |file: &Path| {
+        let file = file.canonicalize().ok()?;
+        file.parent().map(Path::to_owned)
+    };
+    directory(found).is_some_and(|theirs| directory(own) == Some(theirs))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::testcall::{addresses, call, conf, status};
+
+    fn of(ipam: &Value, path: &Path) -> Option<Ipam> {
+        let conf = conf(&json!({"cniVersion": "1.1.0", "name": "net", "ipam": ipam}));
+        Ipam::of(&conf, &PluginPath(vec![path.to_owned()])).unwrap()
+    }
+
+    #[test]
+    fn a_config_without_an_address_manager_has_none() {
+        let none = Path::new("/nonexistent");
+        for ipam in [json!(null), json!({}), json!({"type": ""}), json!({"subnet": "10.1.0.0/24"})]
+        {
+            assert!(of(&ipam, none).is_none(), "{ipam}");
+        }
+        assert!(of(&json!({"type": "host-local"}), none).is_some());
+    }
+
+    #[test]
+    fn only_what_stands_beside_us_is_our_own() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = |name: &str| {
+            let dir = root.path().join(name);
+            fs::create_dir(&dir).unwrap();
+            dir
+        };
+        let (ours, theirs, links) = (dir("ours"), dir("theirs"), dir("links"));
+        for file in [ours.join("bridge"), ours.join("host-local"), theirs.join("host-local")] {
+            fs::write(file, "").unwrap();
+        }
+        symlink(ours.join("bridge"), links.join("bridge")).unwrap();
+        symlink(ours.join("host-local"), links.join("host-local")).unwrap();
+        symlink(theirs.join("host-local"), links.join("static")).unwrap();
+
+        assert!(stand_together(&ours.join("host-local"), &ours.join("bridge")));
+        assert!(stand_together(&links.join("host-local"), &ours.join("bridge")));
+        assert!(stand_together(&ours.join("host-local"), &links.join("bridge")));
+        assert!(!stand_together(&theirs.join("host-local"), &ours.join("bridge")));
+        assert!(!stand_together(&links.join("static"), &links.join("bridge")));
+        assert!(!stand_together(&ours.join("missing"), &ours.join("bridge")));
+    }
+
+    #[test]
+    fn another_manager_is_executed_and_its_error_comes_back() {
+        let root = tempfile::tempdir().unwrap();
+        let file = root.path().join("host-local");
+        let script = "#!/bin/sh\ncat >/dev/null\n\
+            case $CNI_COMMAND in\n\
+            ADD) echo '{\"cniVersion\": \"1.1.0\", \"ips\": [{\"address\": \"192.0.2.7/24\"}]}' ;;\n\
+            DEL) ;;\n\
+            *) echo '{\"code\": 77, \"msg\": \"not today\", \"details\": \"d\"}'; exit 1 ;;\n\
+            esac\n";
+        fs::write(&file, script).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+        let ipam = json!({"type": "host-local"});
+        let config = json!({"cniVersion": "1.1.0", "name": "net", "ipam": ipam});
+        let manager = of(&ipam, root.path()).unwrap();
+        let mut call = call(&config, "c1", "eth0");
+        call.path = PluginPath(vec![root.path().to_owned()]);
+        assert_eq!(addresses(&manager.add(&call).unwrap()), ["192.0.2.7/24"]);
+        assert!(manager.del(&call).unwrap().is_empty());
+        assert!(manager.leases(&call).is_empty());
+        let mut status = status(&config);
+        status.path = call.path.clone();
+        for error in [manager.check(&call).unwrap_err(), manager.status(&status).unwrap_err()] {
+            assert_eq!((error.code.0, error.msg.as_str()), (77, "not today"));
+        }
+    }
+
+    #[test]
+    fn a_manager_that_does_not_exist_is_an_error_also_of_del() {
+        let none = tempfile::tempdir().unwrap();
+        let ipam = json!({"type": "host-local"});
+        let manager = of(&ipam, none.path()).unwrap();
+        let config = json!({"cniVersion": "1.1.0", "name": "net", "ipam": ipam});
+        let call = call(&config, "c1", "eth0");
+        assert!(manager.del(&call).unwrap_err().msg.contains("host-local"));
+        assert!(manager.add(&call).is_err());
     }
 }

@@ -6,8 +6,8 @@ use cni::{AddResult, Call, Code, Dns, Error, GcCall, IpConfig, NetConf, Plugin, 
 use serde::Deserialize;
 
 use crate::address::{Family, parse, parse_cidr, parse_optional};
-use crate::args::Args;
 use crate::range::one_address_per_family;
+use crate::request::comma_separated;
 use crate::route::{RouteConf, routes};
 
 /// The address manager `static`.
@@ -62,7 +62,7 @@ impl Conf {
     /// The addresses: those of the config and of `CNI_ARGS`, or in their place those of
     /// `args.cni`, or in the place of all those of the runtime.
     fn addresses(&self, call: &Call) -> Result<Vec<IpConfig>, Error> {
-        let args = Args::parse(&call.args, &["IP", "GATEWAY"])?;
+        let args = call.args_for(&["IP", "GATEWAY"])?;
         let mut ips = Vec::new();
         for (n, conf) in self.ipam.addresses.iter().enumerate() {
             let key = format!("ipam.addresses[{n}]");
@@ -76,11 +76,11 @@ impl Conf {
             }
             ips.push(ip);
         }
-        for text in &args.ip {
-            ips.push(ip_config("CNI_ARGS IP", text, None)?);
+        for text in comma_separated(args.get("IP")) {
+            ips.push(ip_config("CNI_ARGS IP", &text, None)?);
         }
-        for text in &args.gateway {
-            let gateway = parse("CNI_ARGS GATEWAY", text)?;
+        for text in comma_separated(args.get("GATEWAY")) {
+            let gateway = parse("CNI_ARGS GATEWAY", &text)?;
             for ip in ips.iter_mut().filter(|ip| ip.address.contains(gateway)) {
                 ip.gateway = Some(gateway);
             }
@@ -197,4 +197,4 @@ fn check_version(ips: &[IpConfig], conf: &NetConf) -> Result<(), Error> {
 }
 
 #[cfg(test)]
-mod tests {}
+mod tests;

@@ -80,4 +80,4 @@ impl Plugin for HostLocal {
 }
 
 #[cfg(test)]
-mod tests {}
+mod tests;

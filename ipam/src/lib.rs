@@ -3,7 +3,6 @@
 //! are [`HostLocal`] and [`Static`] behind the protocol.
 
 mod address;
-mod args;
 mod ask;
 mod fixed;
 mod host_local;
@@ -12,6 +11,8 @@ mod request;
 mod resolver;
 mod route;
 mod store;
+#[cfg(test)]
+mod testcall;
 
 pub use address::Family;
 pub use ask::Ipam;

@@ -144,4 +144,4 @@ fn same_family(key: &str, address: IpAddr, subnet: IpNetwork) -> Result<(), Erro
 }
 
 #[cfg(test)]
-mod tests {}
+mod tests;

@@ -49,6 +49,12 @@ impl Requests {
     }
 }
 
+/// The parts of a value of `CNI_ARGS`.
+pub fn comma_separated(value: Option<&str>) -> Vec<String> {
+    let parts = value.unwrap_or_default().split(',').map(str::trim);
+    parts.filter(|part| !part.is_empty()).map(str::to_owned).collect()
+}
+
 /// An address asked for.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Request {

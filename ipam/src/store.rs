@@ -110,8 +110,8 @@ impl Store {
         while !self.directory.write_lease(address, attachment)? {
             match self.directory.content(address)? {
                 Content::Held(holder) => return Ok(Taken::No(holder)),
-                Content::Free => self.directory.remove_lease(address)?,
-                Content::Missing => {}
+                // Nobody's: an empty file, or a link that leads nowhere.
+                Content::Free | Content::Missing => self.directory.remove_lease(address)?,
             }
         }
         if self.index.insert(address, attachment.container.as_str()).is_err() {
@@ -258,3 +258,6 @@ fn overwrite(path: &Path, bytes: &[u8], what: &str) -> io::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -92,11 +92,12 @@ fn give<'a>(
 
 /// The error of a pool without a free address.
 pub fn exhausted(number: usize, set: &RangeSet) -> Error {
+    let given: Vec<String> = set.spans_after(None).iter().map(|(s, _)| s.to_string()).collect();
+    let (count, given) = (set.capacity(), given.join(","));
     Error::new(
         Code::EXHAUSTED,
         format!(
-            "no IP addresses available in range set {number}: {set}: all {} are taken",
-            set.capacity()
+            "no IP addresses available in range set {number}: {set}: all {count} of {given} are taken"
         ),
     )
     .details("widen the range, or free addresses that no container has any more by GC")

@@ -5,9 +5,8 @@ use std::path::PathBuf;
 use cni::{Call, Error, NetConf};
 use serde::Deserialize;
 
-use crate::args::Args;
 use crate::range::{RangeConf, Ranges, Sources};
-use crate::request::Requests;
+use crate::request::{Requests, comma_separated};
 use crate::route::RouteConf;
 
 /// Where the reference keeps leases.
@@ -82,9 +81,10 @@ impl Conf {
 
     /// The addresses asked for: the union of all that ask. Code 4 or 7.
     pub fn requests(&self, call: &Call) -> Result<Requests, Error> {
-        let args = Args::parse(&call.args, &["IP"])?;
+        let args = call.args_for(&["IP"])?;
+        let asked = comma_separated(args.get("IP"));
         Requests::new(&[
-            ("CNI_ARGS IP", &args.ip),
+            ("CNI_ARGS IP", &asked),
             ("args.cni.ips", &self.args.cni.ips),
             ("runtimeConfig.ips", &self.runtime_config.ips),
         ])

@@ -29,6 +29,13 @@ impl Span {
     }
 }
 
+/// As ranges are written: `10.1.0.2-10.1.0.254`.
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.family.address(self.first), self.family.address(self.last))
+    }
+}
+
 /// A pool: ranges of one family.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RangeSet(pub(super) Vec<Range>);

@@ -241,4 +241,4 @@ fn room(used: u64, least: u64) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {}
+mod tests;
