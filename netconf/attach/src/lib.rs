@@ -14,6 +14,7 @@ mod forwarding;
 mod gateway;
 mod owner;
 pub mod ptp;
+mod router;
 mod teardown;
 mod undo;
 mod veth;

@@ -87,7 +87,7 @@ mod tests {
     fn link_names_fit_and_differ() {
         let a = link_name(&attachment("n", "a"), 0);
         assert_eq!(a.len(), 15);
-        assert!(a.parse::<cni::IfName>().is_ok());
+        assert!(a.parse::<IfName>().is_ok());
         assert_ne!(a, link_name(&attachment("n", "b"), 0));
         assert_ne!(a, link_name(&attachment("n", "a"), 1));
     }

@@ -2,9 +2,9 @@
 
 use cni::{Attachment, Code, Error, IfName};
 use kernel::link::{self, Link, PortOptions, Veth};
-use kernel::{MacAddr, Netns, Socket, sysctl};
+use kernel::{MacAddr, Netns, Socket};
 
-use crate::owner;
+use crate::{owner, router};
 
 /// How often a host name that somebody else has taken is given up for another.
 const NAME_ATTEMPTS: u32 = 4;
@@ -71,9 +71,7 @@ pub fn create(
             }
             Some(Err(e)) => return Err(e.into()),
             Some(Ok(())) | None => {
-                // The node does not take routes from what a container advertises. Best effort: there
-                // is no such switch where the kernel has no IPv6.
-                let _ = sysctl::write(&format!("ipv6/conf/{name}/accept_ra"), "0");
+                router::prepare(&name);
                 let rest: Result<Vec<()>, _> = outcomes.collect();
                 if let Err(e) = rest {
                     // The pair is there, but not as wanted.

@@ -10,7 +10,7 @@ use kernel::{MacAddr, Netns, Socket};
 
 use super::{Config, device, vlans};
 use crate::undo::Undo;
-use crate::{container, forwarding, gateway, veth};
+use crate::{container, forwarding, gateway, router, veth};
 
 /// How long the host end may take to carry packets. It takes microseconds where nothing is wrong.
 const PORT_PATIENCE: Duration = Duration::from_secs(5);
@@ -103,6 +103,7 @@ impl<'a> Attaching<'a> {
             return Err(Error::new(Code::CONFIG, "the IPAM plugin gave no address")
                 .details("leave ipam out for a network without addresses"));
         }
+        router::check_routes(result)?;
         if self.conf.gateway {
             gateway::fill(result);
         }

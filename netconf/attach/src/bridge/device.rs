@@ -3,9 +3,10 @@
 use cni::{Code, Error};
 use ipnetwork::IpNetwork;
 use kernel::link::{self, Link};
-use kernel::{MacAddr, Socket, address, sysctl};
+use kernel::{MacAddr, Socket, address};
 
 use super::Config;
+use crate::router;
 
 /// The error of a name that belongs to something else.
 pub fn not_a_bridge(found: &Link) -> Error {
@@ -59,8 +60,7 @@ fn create(host: &Socket, conf: &Config, filtering: bool) -> Result<Link, Error> 
         }
         other => other?,
     }
-    // The node does not take routes from what containers advertise.
-    let _ = sysctl::write(&format!("ipv6/conf/{name}/accept_ra"), "0");
+    router::prepare(name);
     link::get(host, name)?
         .ok_or_else(|| Error::new(Code::TRY_AGAIN, format!("bridge {name} vanished meanwhile")))
 }

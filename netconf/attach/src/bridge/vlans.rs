@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use cni::{Code, Error, IfName};
+use kernel::Socket;
 use kernel::link::{self, Link, Veth, Vlan};
-use kernel::{Socket, sysctl};
 use serde::Deserialize;
 
-use crate::owner;
+use crate::{owner, router};
 
 /// The VLAN ids that 802.1Q leaves to users.
 const IDS: std::ops::RangeInclusive<i64> = 1..=4094;
@@ -170,8 +170,8 @@ pub fn ensure_gateway(host: &Socket, bridge: &Link, vlan: u16) -> Result<Link, E
     }
     set(host, bridge, &port, &BTreeSet::from([Vlan::access(vlan)]))?;
     if !leg.up {
+        router::prepare(name.as_str());
         host.run(link::set_up(leg.index, &leg.name))?;
-        let _ = sysctl::write(&format!("ipv6/conf/{name}/accept_ra"), "0");
     }
     Ok(leg)
 }

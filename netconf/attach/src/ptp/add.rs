@@ -10,7 +10,7 @@ use kernel::{Netns, Socket, address, route};
 
 use super::{Config, plan};
 use crate::undo::Undo;
-use crate::{container, forwarding, veth};
+use crate::{container, forwarding, router, veth};
 
 /// How long the pair may take to carry packets. It takes microseconds where nothing is wrong.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -55,6 +55,7 @@ impl<'a> Attaching<'a> {
                 return Err(Error::new(Code::CONFIG, "the IPAM plugin gave no address")
                     .details("leave ipam out for a link without addresses"));
             }
+            router::check_routes(&result)?;
             for ip in &mut result.ips {
                 ip.interface = Some(CONTAINER);
             }
