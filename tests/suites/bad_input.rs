@@ -161,9 +161,9 @@ fn ranges_are_checked_before_anything_is_taken() {
             &["dst", "10.9.0.0"],
         ),
         (
-            json!({"ranges": [[{"subnet": "10.1.0.0/24"}]], "routes": [{"dst": "10.9.0.0/16", "gw": "fd00::1"}]}),
+            json!({"ranges": [[{"subnet": "10.1.0.0/24"}]], "routes": [{"dst": "fd09::/32", "gw": "10.1.0.1"}]}),
             7,
-            &["gw", "fd00::1", "10.9.0.0/16"],
+            &["gw", "10.1.0.1", "fd09::/32"],
         ),
         (
             json!({"ranges": [[{"subnet": "10.1.0.0/24"}]], "resolvConf": "/nowhere/resolv.conf"}),
