@@ -38,7 +38,7 @@ nothing_left() {
   local bad=0 found
   found=$(ip -j link show type veth | jq -r '.[].ifname | select(. != "eth0")')
   [ -z "$found" ] || { echo "links left: $found"; bad=1; }
-  found=$(find /var/lib/cni -type f -path '*/networks/*' ! -name lock ! -name 'last_reserved_ip.*')
+  found=$(find /var/lib/cni -type f -path '*/networks/*' ! -path '*/.index/*' ! -name lock ! -name 'last_reserved_ip.*')
   [ -z "$found" ] || { echo "leases left: $found"; bad=1; }
   found=$(find /var/lib/cni -type f -path '*/results/*')
   [ -z "$found" ] || { echo "results left: $found"; bad=1; }

@@ -99,6 +99,8 @@ fn mistakes_are_named_with_key_and_value() {
     assert!(error.msg.contains("cniVersion 0.2.0"), "{error}");
 }
 
+type Change = fn(&mut AddResult);
+
 #[test]
 fn check_compares_addresses_gateways_and_routes() {
     let mut call = call(&two(), "c1", "eth0");
@@ -113,7 +115,6 @@ fn check_compares_addresses_gateways_and_routes() {
     // The main plugin fills in what the config left open.
     check(&|r| r.ips[1].gateway = Some("fd00::1".parse().unwrap())).unwrap();
     check(&|r| r.routes[0].gw = Some("10.1.2.1".parse().unwrap())).unwrap();
-    type Change = fn(&mut AddResult);
     let cases: [(Change, &str); 4] = [
         (|r| r.ips.truncate(0), "lacks 10.1.2.3/24"),
         (
