@@ -9,8 +9,6 @@ use std::time::{Duration, SystemTime};
 
 use cni::{Attachment, Code, Error, NetworkName};
 use kernel::fault;
-use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 
 use super::{Content, Holder, overwrite};
 
@@ -212,29 +210,28 @@ pub fn remove(path: &Path) -> Result<(), Error> {
     }
 }
 
+/// Writes a file that is not there yet. One that a killed process left is removed first and never
+/// written to: it may be a second link to a lease.
 fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
     fault::point("write a lease")?;
-    OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(path)?
-        .write_all(bytes)
+    let create = || OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    let mut file = match create() {
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+            fs::remove_file(path)?;
+            create()?
+        }
+        other => other?,
+    };
+    file.write_all(bytes)
 }
 
-/// Renames, unless the new name is taken. File systems that cannot (NFS, 9p) get a second link,
-/// of which the first is removed.
+/// Gives a file its final name, unless that is taken: a second link, of which the first is removed.
+/// (A rename that refuses to replace is not to be had on every file system.)
 fn rename_to_free(from: &Path, to: &Path) -> io::Result<()> {
     fault::point("name a lease")?;
-    match renameat2(AT_FDCWD, from, AT_FDCWD, to, RenameFlags::RENAME_NOREPLACE) {
-        Err(Errno::EINVAL | Errno::ENOSYS | Errno::ENOTSUP) => {
-            fs::hard_link(from, to)?;
-            let _ = fs::remove_file(from);
-            Ok(())
-        }
-        other => Ok(other?),
-    }
+    fs::hard_link(from, to)?;
+    let _ = fs::remove_file(from);
+    Ok(())
 }
 
 /// The error of an operation on a file.
