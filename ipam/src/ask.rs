@@ -57,6 +57,11 @@ impl Ipam {
         Ok(Some(Self { kind, way }))
     }
 
+    /// Its name: `ipam.type`.
+    pub fn kind(&self) -> &str {
+        &self.kind
+    }
+
     /// Gives the attachment its addresses. An executed manager's error comes back as it is.
     pub fn add(&self, call: &Call) -> Result<AddResult, Error> {
         match self.way {

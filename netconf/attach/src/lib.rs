@@ -12,6 +12,7 @@ mod dad;
 mod finding;
 mod forwarding;
 mod gateway;
+mod lease;
 mod owner;
 pub mod ptp;
 mod router;

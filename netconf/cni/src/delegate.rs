@@ -12,12 +12,18 @@ use program::Program;
 /// ADD by the plugin named `kind`, whose result may be of any version; one that names none is of
 /// the config's. The delegate's error object comes back as it is. Whatever else can go wrong with
 /// an execution has code 7 (no such plugin), 5 (it did not run, or ended without an error object)
-/// or 6 (what it printed), and names the delegate.
+/// or 6 (what it printed), and names the delegate. An ADD that succeeded with a result that nobody
+/// can read is taken back by a DEL.
 pub fn add(kind: &str, call: &Call) -> Result<AddResult, Error> {
     let stdout = of_call("ADD", kind, call)?;
     let result = format!("the result of {kind}");
-    let json = Json::parse(&stdout, &result)?;
-    AddResult::parse_any(&json, call.conf.version).map_err(|e| e.while_(result))
+    let parsed = Json::parse(&stdout, &result).and_then(|json| {
+        AddResult::parse_any(&json, call.conf.version).map_err(|e| e.while_(&result))
+    });
+    parsed.map_err(|unusable| match del(kind, call) {
+        Ok(()) => unusable,
+        Err(left) => unusable.details(format!("and its DEL failed: {left}")),
+    })
 }
 
 /// DEL by the plugin named `kind`; errors as with [`add`].

@@ -10,7 +10,7 @@ use kernel::{MacAddr, Netns, Socket};
 
 use super::{Config, device, vlans};
 use crate::undo::Undo;
-use crate::{container, forwarding, gateway, router, veth};
+use crate::{container, forwarding, gateway, lease, veth};
 
 /// How long the host end may take to carry packets. It takes microseconds where nothing is wrong.
 const PORT_PATIENCE: Duration = Duration::from_secs(5);
@@ -57,9 +57,8 @@ impl<'a> Attaching<'a> {
         let (call, conf, host) = (self.call, self.conf, self.host);
         let mut result = AddResult::default();
         if let Some(ipam) = ipam {
-            undo.push(|| ipam.del(call).map(drop));
-            result = ipam.add(call)?;
-            self.complete(&mut result)?;
+            result = lease::take(ipam, call, CONTAINER, undo)?;
+            self.complete(&mut result);
         }
 
         let bridge = device::ensure(host, conf)?;
@@ -97,24 +96,15 @@ impl<'a> Attaching<'a> {
         Ok(result)
     }
 
-    /// Adds to IPAM's result what this plugin adds: gateways, default routes, the interface.
-    fn complete(&self, result: &mut AddResult) -> Result<(), Error> {
-        if result.ips.is_empty() {
-            return Err(Error::new(Code::CONFIG, "the IPAM plugin gave no address")
-                .details("leave ipam out for a network without addresses"));
-        }
-        router::check_routes(result)?;
+    /// Adds to IPAM's result what this plugin adds: gateways, default routes, the resolver.
+    fn complete(&self, result: &mut AddResult) {
         if self.conf.gateway {
             gateway::fill(result);
         }
         if self.conf.default_route {
             gateway::add_default_routes(result);
         }
-        for ip in &mut result.ips {
-            ip.interface = Some(CONTAINER);
-        }
         result.dns = self.conf.dns.clone().or(std::mem::take(&mut result.dns));
-        Ok(())
     }
 
     /// Masquerading and spoof protection, in one transaction, before the container can send.

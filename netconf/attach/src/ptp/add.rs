@@ -10,7 +10,7 @@ use kernel::{Netns, Socket, address, route};
 
 use super::{Config, plan};
 use crate::undo::Undo;
-use crate::{container, forwarding, router, veth};
+use crate::{container, forwarding, lease, veth};
 
 /// How long the pair may take to carry packets. It takes microseconds where nothing is wrong.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -49,16 +49,7 @@ impl<'a> Attaching<'a> {
         let (call, conf, host) = (self.call, self.conf, self.host);
         let mut result = AddResult::default();
         if let Some(ipam) = ipam {
-            undo.push(|| ipam.del(call).map(drop));
-            result = ipam.add(call)?;
-            if result.ips.is_empty() {
-                return Err(Error::new(Code::CONFIG, "the IPAM plugin gave no address")
-                    .details("leave ipam out for a link without addresses"));
-            }
-            router::check_routes(&result)?;
-            for ip in &mut result.ips {
-                ip.interface = Some(CONTAINER);
-            }
+            result = lease::take(ipam, call, CONTAINER, undo)?;
         }
         result.dns = conf.dns.clone().or(std::mem::take(&mut result.dns));
 
