@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::thread;
 
 use serde_json::json;
-use testkit::{Attachment, Node, Output, Pod, ping};
+use testkit::{Attachment, Node, Output, Pod, need, ping};
 
 use crate::conf::{DUAL, bridge, ptp, with};
 
@@ -24,6 +24,7 @@ fn pods(count: usize) -> Vec<Pod> {
 
 #[test]
 fn two_hundred_adds_at_once_get_two_hundred_addresses() {
+    need!(Speed);
     let node = Node::new();
     let more = json!({"ipMasq": true, "macspoofchk": true, "isDefaultGateway": true});
     let conf = with(bridge(&node, DUAL), more);
@@ -51,6 +52,7 @@ fn two_hundred_adds_at_once_get_two_hundred_addresses() {
 
 #[test]
 fn the_first_adds_race_for_the_bridge_and_all_win() {
+    need!(Speed);
     for _ in 0..5 {
         let node = Node::new();
         let more = json!({"ipMasq": true, "macspoofchk": true, "isDefaultGateway": true});
@@ -67,6 +69,7 @@ fn the_first_adds_race_for_the_bridge_and_all_win() {
 
 #[test]
 fn adds_and_dels_of_ptp_go_side_by_side() {
+    need!(Speed);
     let node = Node::new();
     let conf = with(ptp(&node, DUAL), json!({"ipMasq": true}));
     let first = node.pod();

@@ -13,6 +13,7 @@ mod bridge;
 mod concurrent;
 mod conf;
 mod delegation;
+mod examples;
 mod faults;
 mod ipam;
 mod kit;

@@ -27,7 +27,9 @@ fn every_version_is_served_from_add_to_del() {
             let (node, pod) = (Node::new(), Pod::new());
             let before = node.snapshot();
             let conf = with(ptp(&node, subnets), json!({"cniVersion": version}));
-            let attached = node.attach(&conf, &pod);
+            let output = node.add(&conf, &pod, "eth0");
+            assert_eq!(output.stderr, "", "{version}");
+            let attached = node.attached(&conf, &pod, "eth0", &output);
             let mut want = attached.addresses();
             assert_eq!(want.len(), subnets.len());
             want.sort();

@@ -50,7 +50,7 @@ fn traces(node: &Node, attached: &Attachment) -> Vec<String> {
 
 #[test]
 fn attachments_of_the_reference_are_checked_and_deleted_by_ours() {
-    need!(Reference, Nft, Iptables);
+    need!(Reference, Nft, Iptables, Speed);
     let names: Vec<&str> = networks(&Node::new()).into_iter().map(|n| n.0).collect();
     for (at, name) in names.iter().enumerate() {
         let mut node = Node::with_plugins(&reference());
@@ -69,7 +69,7 @@ fn attachments_of_the_reference_are_checked_and_deleted_by_ours() {
 
 #[test]
 fn attachments_of_the_reference_are_deleted_by_ours_when_the_namespace_is_gone() {
-    need!(Reference, Nft, Iptables);
+    need!(Reference, Nft, Iptables, Speed);
     let names: Vec<&str> = networks(&Node::new()).into_iter().map(|n| n.0).collect();
     for (at, name) in names.iter().enumerate() {
         for heard in [true, false] {
@@ -97,7 +97,7 @@ fn attachments_of_the_reference_are_deleted_by_ours_when_the_namespace_is_gone()
 
 #[test]
 fn attachments_of_ours_are_checked_and_deleted_by_the_reference() {
-    need!(Reference, Nft, Iptables);
+    need!(Reference, Nft, Iptables, Speed);
     let names: Vec<&str> = networks(&Node::new()).into_iter().map(|n| n.0).collect();
     for (at, name) in names.iter().enumerate() {
         let mut node = Node::new();
@@ -189,7 +189,7 @@ fn answer(directory: &Path, conf: impl Fn(&Node) -> Value) -> (Value, Vec<String
 
 #[test]
 fn both_answer_the_same_in_every_version() {
-    need!(Reference);
+    need!(Reference, Speed);
     let confs: [fn(&Node, &[&str]) -> Value; 3] = [bridge, ptp, |node, subnets| {
         with(bridge(node, subnets), json!({"isDefaultGateway": true, "mtu": 1400}))
     }];

@@ -1,7 +1,7 @@
 //! A cache of the directory, in one file: which addresses a container has, and which are taken.
 //!
 //! Two hash tables with open addressing. `owners` leads from a container to its addresses.
-//! `blocks` has a bit for each of 1024 neighbouring addresses, so that the next free one is found
+//! `blocks` has a bit for each of 4096 neighbouring addresses, so that the next free one is found
 //! by looking at words and not at files, however many neighbours are taken. Nothing in it is
 //! trusted that can be looked at: an address is freed only after its file was read, and given only
 //! when its file can be made.
@@ -143,7 +143,7 @@ impl Image {
     }
 
     fn with_room(owners: u64, blocks: u64) -> Self {
-        let header = Header::new(room(owners, 64), room(blocks, 16));
+        let header = Header::new(room(owners, 64), room(blocks, 4));
         Self { storage: Storage::zeros(header.length()), header }
     }
 

@@ -16,7 +16,9 @@ fn every_version_is_served_from_add_to_del() {
         for subnets in FAMILIES {
             let (node, pod) = (Node::new(), testkit::Pod::new());
             let conf = with(bridge(&node, subnets), json!({"cniVersion": version}));
-            let attached = node.attach(&conf, &pod);
+            let output = node.add(&conf, &pod, "eth0");
+            assert_eq!(output.stderr, "", "{version}");
+            let attached = node.attached(&conf, &pod, "eth0", &output);
             let mut want: Vec<String> = subnets
                 .iter()
                 .map(|s| format!("{}/{}", host(s, 2), s.split('/').nth(1).unwrap()))

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use crate::address::{Family, number};
 
 /// How many neighbouring addresses share a block.
-pub const BLOCK_BITS: u128 = 1024;
-const WORDS: usize = 16;
+pub const BLOCK_BITS: u128 = 4096;
+const WORDS: usize = 64;
 
 /// The content of a slot. An empty slot is all zeros; others begin with their family.
 pub trait Record: Sized {
@@ -59,7 +59,7 @@ impl Record for Owner {
     }
 }
 
-/// Which of 1024 neighbouring addresses are taken.
+/// Which of 4096 neighbouring addresses are taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Block {
     family: Family,

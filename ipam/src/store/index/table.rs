@@ -92,7 +92,7 @@ impl Table {
     }
 
     fn read<R: Record>(&self, storage: &Storage, at: u64) -> io::Result<Option<R>> {
-        let mut buffer = [0; 256];
+        let mut buffer = [0; 640];
         let slot = buffer.get_mut(..R::SIZE + SUM).ok_or_else(|| damaged("an oversized slot"))?;
         storage.read(self.start + at * Self::slot_size::<R>(), slot)?;
         if slot.iter().all(|byte| *byte == 0) {

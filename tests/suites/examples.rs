@@ -1,0 +1,198 @@
+//! The configurations in `examples/` are served as they stand, so that what people copy works.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use testkit::{Attachment, Node, Pod, VERSIONS, need, ping};
+
+use crate::conf::with;
+
+/// A list of plugins, as a runtime reads it from a file.
+struct Example {
+    file: String,
+    list: Value,
+    /// What the runtime passes to plugins with the capability (`args/NAME.json`).
+    arguments: Value,
+}
+
+impl Example {
+    fn all() -> Vec<Self> {
+        let mut files: Vec<PathBuf> = fs::read_dir(directory())
+            .expect("the examples")
+            .map(|entry| entry.expect("an example").path())
+            .filter(|path| path.extension().is_some_and(|e| e == "conflist"))
+            .collect();
+        files.sort();
+        assert!(!files.is_empty(), "there are no examples");
+        files.iter().map(|file| Self::read(file)).collect()
+    }
+
+    fn read(path: &Path) -> Self {
+        let name = path.file_stem().expect("a name").to_str().expect("UTF-8");
+        let parse = |path: &Path| -> Value {
+            let text = fs::read_to_string(path).expect("a readable example");
+            serde_json::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+        };
+        let arguments = directory().join("args").join(name).with_extension("json");
+        let arguments = if arguments.exists() { parse(&arguments) } else { json!({}) };
+        let list = parse(path);
+        assert_eq!(list["name"], name, "a network is called as its file is");
+        Self { file: name.to_owned(), list, arguments }
+    }
+
+    fn version(&self) -> &str {
+        self.list["cniVersion"].as_str().expect("cniVersion")
+    }
+
+    fn needs_vlans(&self) -> bool {
+        self.plugins().any(|p| p.get("vlan").is_some() || p.get("vlanTrunk").is_some())
+    }
+
+    fn plugins(&self) -> impl DoubleEndedIterator<Item = &Value> {
+        self.list["plugins"].as_array().expect("plugins").iter()
+    }
+
+    /// The plugins' configurations, as libcni makes them of the list. Leases go to the node's files.
+    fn confs(&self, node: &Node) -> Vec<Value> {
+        let conf = |plugin: &Value| {
+            let head = json!({"cniVersion": self.version(), "name": self.list["name"]});
+            let mut conf = with(plugin.clone(), head);
+            if conf["ipam"]["type"] == "host-local" {
+                conf["ipam"]["dataDir"] = json!(node.leases());
+            }
+            conf
+        };
+        self.plugins().map(conf).collect()
+    }
+
+    /// `conf` with the runtime's arguments that it is capable of. STATUS and GC never have any.
+    fn with_arguments(&self, conf: &Value) -> Value {
+        let capable = |key: &str| conf["capabilities"][key] == true;
+        let arguments = self.arguments.as_object().expect("arguments by capability").iter();
+        let arguments: serde_json::Map<String, Value> = arguments
+            .filter(|(key, _)| capable(key))
+            .map(|(k, v)| (k.clone(), v.clone()))
+            .collect();
+        if arguments.is_empty() {
+            return conf.clone();
+        }
+        with(conf.clone(), json!({"runtimeConfig": arguments}))
+    }
+
+    /// One container's life in the network: STATUS, ADD, CHECK, GC, DEL.
+    fn live(&self, node: &Node, pod: &Pod) {
+        let confs = self.confs(node);
+        let ifname = if confs.iter().all(|c| c["type"] == "loopback") { "lo" } else { "eth0" };
+        if self.version() >= "1.1.0" {
+            confs.iter().for_each(|conf| drop(node.status(conf).ok()));
+        }
+        let mut made: Vec<Attachment> = Vec::new();
+        for conf in &confs {
+            let mut conf = self.with_arguments(conf);
+            let own = conf.clone();
+            if let Some(last) = made.last() {
+                conf["prevResult"] = last.result.clone();
+            }
+            made.push(Attachment { conf: own, ..node.attach_as(&conf, pod, ifname) });
+        }
+        let result = made.last().expect("a plugin").result.clone();
+        for one in &mut made {
+            one.result = result.clone();
+        }
+        self.judge(node, pod, &made, ifname);
+        for one in &made {
+            node.check(one).ok();
+        }
+        if self.version() >= "1.1.0" {
+            for (conf, one) in confs.iter().zip(&made) {
+                node.gc(conf, &[one]).ok();
+                node.check(one).ok();
+            }
+        }
+        for one in made.iter().rev() {
+            node.del(one).ok();
+        }
+    }
+
+    /// The container has what the result says, is up, and reaches its gateways.
+    fn judge(&self, node: &Node, pod: &Pod, made: &[Attachment], ifname: &str) {
+        let file = &self.file;
+        let (Some(first), Some(last)) = (made.first(), made.last()) else { return };
+        let link = pod.link(ifname).unwrap_or_else(|| panic!("{file}: there is no {ifname}"));
+        assert!(link["flags"].as_array().expect("flags").contains(&json!("UP")), "{file}: {link}");
+        let mut addresses = last.addresses();
+        addresses.sort();
+        assert_eq!(pod.addresses(ifname), addresses, "{file}");
+
+        let interfaces = last.result["interfaces"].as_array().expect("interfaces");
+        let own = interfaces.iter().find(|i| i["name"] == ifname).expect("the container's");
+        assert_eq!(own["sandbox"], pod.path(), "{file}");
+        assert_eq!(own["mac"], link["address"], "{file}");
+        let asked = &first.conf["runtimeConfig"];
+        if let Some(mac) = asked["mac"].as_str() {
+            assert_eq!(link["address"], mac, "{file}");
+        }
+        for ip in asked["ips"].as_array().into_iter().flatten() {
+            assert!(last.ips().iter().any(|has| ip == has.as_str()), "{file}: {ip}");
+        }
+
+        for ip in last.result["ips"].as_array().into_iter().flatten() {
+            if let Some(gateway) = ip["gateway"].as_str() {
+                assert!(ping(pod, gateway), "{file}: no answer from {gateway}");
+            }
+        }
+        let on_node = interfaces.iter().filter(|i| i["sandbox"].as_str().unwrap_or("").is_empty());
+        for interface in on_node {
+            let name = interface["name"].as_str().expect("name");
+            assert!(node.link(name).is_some(), "{file}: there is no {name}");
+        }
+    }
+}
+
+fn directory() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples")
+}
+
+/// Each example twice on one node: what the first container leaves is what all share (the bridge);
+/// the second must leave nothing.
+fn try_those(choose: impl Fn(&Example) -> bool) {
+    let chosen: Vec<Example> = Example::all().into_iter().filter(choose).collect();
+    assert!(!chosen.is_empty(), "no example of this kind");
+    for example in chosen {
+        let node = Node::new();
+        let before = node.snapshot();
+        example.live(&node, &node.pod());
+        let shared = node.snapshot();
+        assert_eq!(before.section("nft"), shared.section("nft"), "{}", example.file);
+        let leases = node.leased(&example.file);
+        assert!(leases.is_empty(), "{}: {leases:?}", example.file);
+        let ours = shared.section("links").iter().find(|link| link.contains("podwire:"));
+        assert_eq!(ours, None, "{}", example.file);
+        example.live(&node, &node.pod());
+        shared.assert_same(&node.snapshot());
+    }
+}
+
+#[test]
+fn every_example_serves_containers_and_leaves_nothing() {
+    need!(Sources, Nft);
+    try_those(|example| !example.needs_vlans());
+}
+
+#[test]
+fn every_example_with_vlans_serves_containers_and_leaves_nothing() {
+    need!(Sources, Nft, BridgeVlan);
+    try_those(Example::needs_vlans);
+}
+
+#[test]
+fn every_example_is_of_a_known_version_and_told_of_in_the_readme() {
+    need!(Sources);
+    let readme = fs::read_to_string(directory().join("README.md")).expect("examples/README.md");
+    for example in Example::all() {
+        assert!(VERSIONS.contains(&example.version()), "{}", example.file);
+        let file = format!("]({}.conflist)", example.file);
+        assert!(readme.contains(&file), "{file} is missing in examples/README.md");
+    }
+}
