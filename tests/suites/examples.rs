@@ -85,7 +85,9 @@ impl Example {
         let confs = self.confs(node);
         let ifname = if confs.iter().all(|c| c["type"] == "loopback") { "lo" } else { "eth0" };
         if self.version() >= "1.1.0" {
-            confs.iter().for_each(|conf| drop(node.status(conf).ok()));
+            for conf in &confs {
+                node.status(conf).ok();
+            }
         }
         let mut made: Vec<Attachment> = Vec::new();
         for conf in &confs {

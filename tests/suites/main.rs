@@ -18,6 +18,7 @@ mod faults;
 mod ipam;
 mod kit;
 mod loopback;
+mod neighbours;
 mod protocol;
 mod ptp;
 mod reference;

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use nix::sched::{CloneFlags, setns};
+use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::statfs::{FsType, fstatfs};
 
 use crate::{Error, Result, Socket};
@@ -101,8 +101,20 @@ impl Netns {
     pub fn enter<T>(&self, visit: impl FnOnce() -> Result<T>) -> Result<T> {
         let fail = |e: io::Error| Error::new("enter the network namespace", self.path.display(), e);
         crate::fault::point("enter the network namespace").map_err(fail)?;
-        let home = Home(File::open("/proc/thread-self/ns/net").map_err(fail)?);
+        let home = Home::here().map_err(fail)?;
         setns(self.file.as_fd(), CloneFlags::CLONE_NEWNET).map_err(|e| fail(e.into()))?;
+        let outcome = visit();
+        drop(home);
+        outcome
+    }
+
+    /// Runs `visit` with the calling thread in a fresh namespace that ends with the visit: a place to
+    /// try what this kernel can do.
+    pub fn trial<T>(visit: impl FnOnce() -> Result<T>) -> Result<T> {
+        let fail = |e: io::Error| Error::new("make a network namespace for", "a trial", e);
+        crate::fault::point("make a network namespace").map_err(fail)?;
+        let home = Home::here().map_err(fail)?;
+        unshare(CloneFlags::CLONE_NEWNET).map_err(|e| fail(e.into()))?;
         let outcome = visit();
         drop(home);
         outcome
@@ -126,6 +138,12 @@ fn kind_of_namespace(file: &File) -> Option<libc::c_int> {
 
 /// The way back, taken even when the visit panics.
 struct Home(File);
+
+impl Home {
+    fn here() -> io::Result<Self> {
+        File::open("/proc/thread-self/ns/net").map(Self)
+    }
+}
 
 impl Drop for Home {
     fn drop(&mut self) {
