@@ -10,11 +10,11 @@ pub use add::add;
 pub use check::check;
 pub use config::Config;
 
-use cni::{Call, Code, Error, GcCall, StatusCall};
-use ipam::Ipam;
+use cni::{Call, Error, GcCall, StatusCall};
 use kernel::Socket;
 use kernel::link;
 
+use crate::ability::{self, unavailable};
 use crate::teardown;
 
 /// Removes the attachment.
@@ -28,21 +28,21 @@ pub fn gc(call: &GcCall) -> Result<(), Error> {
 }
 
 /// Says whether an ADD could be served: the config holds together, nothing stands in the bridge's
-/// place, the firewall can do what is asked, IPAM has addresses.
+/// place, the kernel has the links and the firewall that are asked for, IPAM has addresses.
 pub fn status(call: &StatusCall) -> Result<(), Error> {
     let conf = Config::parse(&call.conf, None)?;
-    let unavailable = |e: Error| Error { code: Code::NOT_AVAILABLE, ..e };
-    let host = Socket::open().map_err(Error::from).map_err(unavailable)?;
-    if let Some(found) = link::get(&host, conf.bridge.as_str())?
-        && found.kind != "bridge"
-    {
-        return Err(unavailable(device::not_a_bridge(&found)));
+    let host = Socket::open().map_err(unavailable)?;
+    match link::get(&host, conf.bridge.as_str()).map_err(unavailable)? {
+        Some(found) if found.kind != "bridge" => {
+            return Err(unavailable(device::not_a_bridge(&found)));
+        }
+        _ => ability::try_links(Some(conf.vlans.is_some()))?,
     }
-    if conf.masquerade || conf.spoof_check {
-        firewall::status().map_err(Error::from).map_err(unavailable)?;
+    if conf.masquerade {
+        firewall::status().map_err(unavailable)?;
     }
-    match Ipam::of(&call.conf, &call.path)? {
-        Some(ipam) => ipam.status(call),
-        None => Ok(()),
+    if conf.spoof_check {
+        firewall::antispoof_status().map_err(unavailable)?;
     }
+    ability::ask_ipam(call)
 }

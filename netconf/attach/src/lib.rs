@@ -5,6 +5,7 @@
 //! ADD makes what is wanted and takes back its own steps when one fails, CHECK compares, DEL
 //! removes what the attachment owns and goes on after errors, GC removes what is not listed.
 
+mod ability;
 pub mod bridge;
 mod config;
 mod container;

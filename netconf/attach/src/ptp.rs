@@ -9,9 +9,9 @@ pub use add::add;
 pub use check::check;
 pub use config::Config;
 
-use cni::{Call, Code, Error, GcCall, StatusCall};
-use ipam::Ipam;
+use cni::{Call, Error, GcCall, StatusCall};
 
+use crate::ability::{self, unavailable};
 use crate::teardown;
 
 /// Removes the attachment.
@@ -24,15 +24,13 @@ pub fn gc(call: &GcCall) -> Result<(), Error> {
     teardown::gc(call)
 }
 
-/// Says whether an ADD could be served: the config holds together, the firewall can do what is
-/// asked, IPAM has addresses.
+/// Says whether an ADD could be served: the config holds together, the kernel has the links and
+/// the firewall that are asked for, IPAM has addresses.
 pub fn status(call: &StatusCall) -> Result<(), Error> {
     let conf = Config::parse(&call.conf)?;
+    ability::try_links(None)?;
     if conf.masquerade {
-        firewall::status().map_err(|e| Error { code: Code::NOT_AVAILABLE, ..Error::from(e) })?;
+        firewall::status().map_err(unavailable)?;
     }
-    match Ipam::of(&call.conf, &call.path)? {
-        Some(ipam) => ipam.status(call),
-        None => Ok(()),
-    }
+    ability::ask_ipam(call)
 }

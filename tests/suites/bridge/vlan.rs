@@ -115,4 +115,7 @@ fn a_kernel_without_vlan_filtering_is_named() {
     assert!(format!("{error:?}").to_lowercase().contains("vlan"), "{error:?}");
     assert_eq!(node.leased("net"), [""; 0]);
     assert_eq!(node.links().into_iter().find(|l| l.starts_with("veth")), None);
+    let conf = with(bridge(&node, DUAL), json!({"vlan": 100}));
+    node.status(&conf).fails().is(50, &[]);
+    node.status(&bridge(&node, DUAL)).ok();
 }
