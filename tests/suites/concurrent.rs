@@ -6,7 +6,7 @@ use std::thread;
 use serde_json::json;
 use testkit::{Attachment, Node, Output, Pod, need, ping};
 
-use crate::conf::{DUAL, bridge, ptp, with};
+use crate::conf::{DUAL, bridge, guarded, ptp, with};
 
 const PODS: usize = 200;
 
@@ -26,8 +26,7 @@ fn pods(count: usize) -> Vec<Pod> {
 fn two_hundred_adds_at_once_get_two_hundred_addresses() {
     need!(Speed);
     let node = Node::new();
-    let more = json!({"ipMasq": true, "macspoofchk": true, "isDefaultGateway": true});
-    let conf = with(bridge(&node, DUAL), more);
+    let conf = guarded(&node);
     let first = node.pod();
     node.del(&node.attach(&conf, &first)).ok();
     let before = node.snapshot();
@@ -55,8 +54,7 @@ fn the_first_adds_race_for_the_bridge_and_all_win() {
     need!(Speed);
     for _ in 0..5 {
         let node = Node::new();
-        let more = json!({"ipMasq": true, "macspoofchk": true, "isDefaultGateway": true});
-        let conf = with(bridge(&node, DUAL), more);
+        let conf = guarded(&node);
         let pods = pods(8);
         let outputs: Vec<Output> = at_once(&pods, |pod| node.add(&conf, pod, "eth0"));
         for (pod, output) in pods.iter().zip(&outputs) {

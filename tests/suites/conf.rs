@@ -24,6 +24,12 @@ pub fn bridge(node: &Node, subnets: &[&str]) -> Value {
     })
 }
 
+/// The bridge with all that guards and hides its pods.
+pub fn guarded(node: &Node) -> Value {
+    let more = json!({"ipMasq": true, "macspoofchk": true, "isDefaultGateway": true});
+    with(bridge(node, DUAL), more)
+}
+
 /// A point-to-point link with a default route.
 pub fn ptp(node: &Node, subnets: &[&str]) -> Value {
     let mut ipam = node.host_local(subnets);

@@ -109,7 +109,7 @@ fn an_answer_that_is_no_result_is_refused_and_the_delegate_is_told() {
         let (node, pod) = (Node::new(), Pod::new());
         let path = foreign(&node, answer, 0);
         let error = call(&node, &pod, "bridge", &path).run().fails();
-        assert!(format!("{error:?}").contains("foreign-ipam"), "{answer}: {error:?}");
+        assert!(error.text().contains("foreign-ipam"), "{answer}: {error}");
         assert!(kept(&node, "env.DEL").is_some(), "{answer}: its ADD was not undone");
         assert_eq!(pod.links(), ["lo"]);
     }

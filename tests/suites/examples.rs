@@ -156,9 +156,21 @@ fn directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples")
 }
 
+/// Whether the examples are where the test executable was taken to.
+fn are_here() -> bool {
+    let here = directory().is_dir();
+    if !here {
+        testkit::not_run("the examples are not here");
+    }
+    here
+}
+
 /// Each example twice on one node: what the first container leaves is what all share (the bridge);
 /// the second must leave nothing.
 fn try_those(choose: impl Fn(&Example) -> bool) {
+    if !are_here() {
+        return;
+    }
     let chosen: Vec<Example> = Example::all().into_iter().filter(choose).collect();
     assert!(!chosen.is_empty(), "no example of this kind");
     for example in chosen {
@@ -178,19 +190,21 @@ fn try_those(choose: impl Fn(&Example) -> bool) {
 
 #[test]
 fn every_example_serves_containers_and_leaves_nothing() {
-    need!(Sources, Nft);
+    need!(Nft);
     try_those(|example| !example.needs_vlans());
 }
 
 #[test]
 fn every_example_with_vlans_serves_containers_and_leaves_nothing() {
-    need!(Sources, Nft, BridgeVlan);
+    need!(Nft, BridgeVlan);
     try_those(Example::needs_vlans);
 }
 
 #[test]
 fn every_example_is_of_a_known_version_and_told_of_in_the_readme() {
-    need!(Sources);
+    if !are_here() {
+        return;
+    }
     let readme = fs::read_to_string(directory().join("README.md")).expect("examples/README.md");
     for example in Example::all() {
         assert!(VERSIONS.contains(&example.version()), "{}", example.file);

@@ -4,14 +4,11 @@
 use serde_json::{Value, json};
 use testkit::{Attachment, Call, Node, Pod, Snapshot};
 
-use crate::conf::{DUAL, bridge, ptp, with};
+use crate::conf::{DUAL, bridge, guarded, ptp, with};
 
 type Network = fn(&Node) -> Value;
 
-const BRIDGE: Network = |node| {
-    let more = json!({"ipMasq": true, "macspoofchk": true, "isDefaultGateway": true});
-    with(bridge(node, DUAL), more)
-};
+const BRIDGE: Network = guarded;
 /// Small, since it is walked where bridges have VLANs, which may be in an emulated machine.
 const VLAN: Network =
     |node| with(bridge(node, &DUAL[..1]), json!({"vlan": 100, "vlanTrunk": [{"id": 200}]}));

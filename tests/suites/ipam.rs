@@ -138,7 +138,7 @@ fn one_attachment_has_one_lease() {
     let conf = host_local(&node, &["10.1.0.0/24"]);
     let attached = node.attach(&conf, &pod);
     let error = node.add(&conf, &pod, "eth0").fails();
-    assert!(format!("{error:?}").contains("10.1.0.2"), "{error:?}");
+    assert!(error.text().contains("10.1.0.2"), "{error}");
     assert_eq!(node.leased("net"), ["10.1.0.2"]);
     node.check(&attached).ok();
     node.attach_as(&conf, &pod, "net1");

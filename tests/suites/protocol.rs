@@ -77,13 +77,13 @@ fn all_missing_variables_are_named_at_once() {
             let error = call.run().fails();
             error.is(4, missing);
             for name in names.iter().filter(|name| !missing.contains(name)) {
-                assert!(!error.msg.contains(name), "{verb}: {error:?}");
+                assert!(!error.msg.contains(name), "{verb}: {error}");
             }
         }
         let call = node.call(plugin).verb("ADD").conf(&conf).pod(pod).without("CNI_CONTAINERID");
         let error = call.run().fails();
         error.is(4, &["CNI_CONTAINERID", "CNI_IFNAME"]);
-        assert!(!error.msg.contains("CNI_NETNS"), "{error:?}");
+        assert!(!error.msg.contains("CNI_NETNS"), "{error}");
         // An empty variable is a missing one.
         let empty = node.call(plugin).verb("ADD").conf(&conf).pod(pod).ifname("").run();
         empty.fails().is(4, &["CNI_IFNAME"]);
@@ -206,7 +206,7 @@ fn check_needs_a_previous_result_of_the_same_version() {
         error.is(7, &["prevResult", "10.1.0.5/99"]);
         conf["prevResult"] = json!({"cniVersion": "7.0.0"});
         let error = call(node, pod, plugin, "CHECK", &conf.to_string()).fails();
-        assert!(error.msg.contains("7.0.0"), "{error:?}");
+        assert!(error.msg.contains("7.0.0"), "{error}");
     });
 }
 

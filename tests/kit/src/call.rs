@@ -126,6 +126,7 @@ pub struct Output {
 /// A CNI error object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PluginError {
+    what: String,
     /// Its code.
     pub code: u64,
     /// Its message.
@@ -135,14 +136,25 @@ pub struct PluginError {
 }
 
 impl PluginError {
+    /// Message and details, where the offending key and value must be.
+    pub fn text(&self) -> String {
+        format!("{} {}", self.msg, self.details)
+    }
+
     /// Asserts the code, and that message and details together contain each of `words`.
     #[track_caller]
     pub fn is(&self, code: u64, words: &[&str]) {
-        assert_eq!(self.code, code, "the code of {self:?}");
-        let text = format!("{} {}", self.msg, self.details);
+        assert_eq!(self.code, code, "the code of {self}");
+        let text = self.text();
         for word in words {
-            assert!(text.contains(word), "{word:?} is not named in {self:?}");
+            assert!(text.contains(word), "{word:?} is not named by {self}");
         }
+    }
+}
+
+impl std::fmt::Display for PluginError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "code {}: {} ({})\n{}", self.code, self.msg, self.details, self.what)
     }
 }
 
@@ -176,7 +188,12 @@ impl Output {
             serde_json::from_str(&self.stdout).unwrap_or_else(|e| panic!("{e}: {self}"));
         let text = |key: &str| object[key].as_str().unwrap_or_default().to_owned();
         let code = object["code"].as_u64().unwrap_or_else(|| panic!("no code: {self}"));
-        let error = PluginError { code, msg: text("msg"), details: text("details") };
+        let error = PluginError {
+            what: self.what.clone(),
+            code,
+            msg: text("msg"),
+            details: text("details"),
+        };
         assert!(!error.msg.is_empty(), "no message: {self}");
         error
     }

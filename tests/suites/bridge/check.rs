@@ -94,9 +94,9 @@ fn each_damage_is_named() {
         let output = node.check(&attached);
         assert!(!output.succeeded(), "{what} is gone, and CHECK does not see it");
         let error = output.fails();
-        let text = format!("{} {}", error.msg, error.details);
+        let text = error.text();
         for word in *words {
-            assert!(text.contains(word), "{what} is gone: {word} is not named in {error:?}");
+            assert!(text.contains(word), "{what} is gone: {word} is not named in {error}");
         }
     }
 }
@@ -137,7 +137,7 @@ fn a_result_that_names_another_address_does_not_pass() {
     let output = node.check(&attached);
     assert!(!output.succeeded());
     let error = output.fails();
-    assert!(error.msg.contains("10.1.0.77") || error.details.contains("10.1.0.77"), "{error:?}");
+    assert!(error.msg.contains("10.1.0.77") || error.details.contains("10.1.0.77"), "{error}");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use testkit::{
 };
 
 use super::Pair;
-use crate::conf::{DUAL, bridge, with};
+use crate::conf::{DUAL, bridge, guarded, with};
 
 /// A way back to the pods, for those that are not masqueraded.
 fn know_pods(outside: &Netns) {
@@ -81,8 +81,7 @@ fn both_back_ends_may_be_asked_for() {
 fn del_takes_the_rules_of_its_attachment_and_no_other() {
     need!(Nft);
     let node = Node::new();
-    let guarded = json!({"ipMasq": true, "macspoofchk": true, "isDefaultGateway": true});
-    let conf = with(bridge(&node, DUAL), guarded);
+    let conf = guarded(&node);
     let pods = [node.pod(), node.pod(), node.pod()];
     let first = node.attach(&conf, &pods[0]);
     let one = node.snapshot();

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use testkit::{Node, VERSIONS, need, ping, tcp};
 
 use super::Pair;
-use crate::conf::{DUAL, FAMILIES, bridge, defaults, host, with};
+use crate::conf::{DUAL, FAMILIES, bridge, defaults, guarded, host, with};
 
 fn keys(object: &Value) -> Vec<&str> {
     object.as_object().expect("an object").keys().map(String::as_str).collect()
@@ -170,7 +170,7 @@ fn a_resolver_of_the_configuration_replaces_that_of_the_ipam() {
 fn gc_removes_what_is_not_listed_and_no_more() {
     need!(Nft);
     let node = Node::new();
-    let conf = with(bridge(&node, DUAL), json!({"ipMasq": true, "macspoofchk": true}));
+    let conf = guarded(&node);
     let pods = [node.pod(), node.pod(), node.pod()];
     let other = with(bridge(&node, &["10.2.0.0/24"]), json!({"name": "other", "bridge": "br1"}));
     let stranger = node.attach(&other, &pods[0]);
