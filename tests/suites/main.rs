@@ -23,3 +23,4 @@ mod protocol;
 mod ptp;
 mod reference;
 mod teardown;
+mod walk;

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use testkit::{Attachment, Node, Pod, need, ping, silent};
 
 use crate::conf::{DUAL, bridge, with};
+use crate::walk::{self, Network};
 
 /// The VLANs of a port: number, and whether it is the native one and leaves untagged.
 fn vlans(node: &Node, name: &str) -> Vec<(u64, bool)> {
@@ -102,6 +103,22 @@ fn the_vlan_of_an_access_port_is_checked() {
     node.run(&["bridge", "vlan", "del", "dev", &attached.host_link(), "vid", "100"]);
     let error = node.check(&attached).fails();
     assert!(error.text().contains("100"), "{error}");
+}
+
+/// Small, since it is walked where bridges have VLANs, which may be in an emulated machine.
+const WALKED: Network =
+    |node| with(bridge(node, &DUAL[..1]), json!({"vlan": 100, "vlanTrunk": [{"id": 200}]}));
+
+#[test]
+fn an_add_that_fails_or_dies_anywhere_is_made_good_by_a_del() {
+    need!(BridgeVlan);
+    walk::adds(WALKED);
+}
+
+#[test]
+fn a_del_that_fails_or_dies_anywhere_is_made_good_by_another() {
+    need!(BridgeVlan);
+    walk::dels(WALKED);
 }
 
 #[test]
