@@ -160,7 +160,7 @@ fn the_first_packet_finds_the_pod_when_add_returns() {
     assert_eq!(pods[1].link("eth0").unwrap()["operstate"], "UP");
     // The node asks for a pod's neighbour from its end's link-local address; one that is still
     // tentative would hold up what it forwards.
-    assert_eq!(node.tentative(&attached[1].host_link()), [""; 0]);
+    assert!(node.is_settled(&attached[1].host_link()));
 }
 
 #[test]

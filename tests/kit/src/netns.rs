@@ -157,8 +157,13 @@ impl Netns {
         addresses
     }
 
-    /// The addresses of a link that the kernel has not found to be its own yet.
-    pub fn tentative(&self, link: &str) -> Vec<String> {
+    /// Whether the kernel takes all addresses of a link for its own without probing for them. It
+    /// says so in a work of its own, which a few looks outlast; a probe takes a second or two.
+    pub fn is_settled(&self, link: &str) -> bool {
+        (0..20).any(|_| self.tentative(link).is_empty())
+    }
+
+    fn tentative(&self, link: &str) -> Vec<String> {
         let shown = self.ip(&["addr", "show", "dev", link]);
         let infos = shown[0]["addr_info"].as_array().cloned().unwrap_or_default();
         let tentative = infos.iter().filter(|a| a["tentative"] == true || a["dadfailed"] == true);
