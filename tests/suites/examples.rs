@@ -212,3 +212,21 @@ fn every_example_is_of_a_known_version_and_told_of_in_the_readme() {
         assert!(readme.contains(&file), "{file} is missing in examples/README.md");
     }
 }
+
+#[test]
+fn what_the_readme_of_a_plugin_shows_is_the_example_it_names() {
+    if !are_here() {
+        return;
+    }
+    for plugin in ["bridge", "ptp", "loopback"] {
+        let readme = directory().join("../plugins").join(plugin).join("README.md");
+        let text = fs::read_to_string(&readme).expect("a README");
+        let (_, rest) = text.split_once("```json\n").expect("an example");
+        let (shown, rest) = rest.split_once("```").expect("the end of the example");
+        let (_, rest) = rest.split_once("(../../examples/").expect("the example's name");
+        let (file, _) = rest.split_once(')').expect("the end of the name");
+        let shown: Value = serde_json::from_str(shown).expect("JSON");
+        let example = Example::read(&directory().join(file));
+        assert_eq!(shown, example.list, "{}", readme.display());
+    }
+}
