@@ -44,6 +44,10 @@ impl Ipam {
         if kind.is_empty() {
             return Ok(None);
         }
+        if kind.contains('/') {
+            let value = format_args!("{kind:?}");
+            return Err(Error::config("ipam.type", value, "names a path, not a plugin"));
+        }
         let own = env::current_exe().ok();
         let beside = || {
             let found = path.find(&kind).ok();

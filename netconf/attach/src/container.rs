@@ -52,7 +52,8 @@ pub fn routes(result: &AddResult) -> Vec<Route> {
             mtu: r.mtu,
             advmss: r.advmss,
             priority: r.priority,
-            table: r.table,
+            // 0 (RT_TABLE_UNSPEC) means main to the kernel.
+            table: r.table.filter(|table| *table != 0),
         }
     };
     result.routes.iter().map(convert).collect()

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use cni::{AddResult, Route};
+use cni::{AddResult, Code, Error, Route};
 use ipnetwork::IpNetwork;
 
 /// The address that serves a subnet as its gateway when IPAM named none: the first one.
@@ -17,11 +17,25 @@ pub fn of(address: IpNetwork) -> IpAddr {
     }
 }
 
-/// Names a gateway for every address that has none.
-pub fn fill(result: &mut AddResult) {
-    for ip in &mut result.ips {
-        ip.gateway.get_or_insert_with(|| of(ip.address));
+/// Names a gateway for every address that has none. Code 7 when an address leaves no room for one,
+/// or is the gateway's own.
+pub fn fill(result: &mut AddResult) -> Result<(), Error> {
+    for (index, ip) in result.ips.iter_mut().enumerate() {
+        let gateway = ip.gateway.unwrap_or_else(|| of(ip.address));
+        let made_up = ip.gateway.is_none();
+        if gateway == ip.address.ip() || (made_up && !ip.address.contains(gateway)) {
+            return Err(Error::new(
+                Code::CONFIG,
+                format!(
+                    "isGateway: ips[{index}] {} is, or leaves no room for, the gateway {gateway}",
+                    ip.address
+                ),
+            )
+            .details("let ipam name another address or gateway, or leave isGateway out"));
+        }
+        ip.gateway = Some(gateway);
     }
+    Ok(())
 }
 
 /// Adds a default route per family, unless IPAM gave one with a gateway.
@@ -79,7 +93,7 @@ mod tests {
     #[test]
     fn a_missing_gateway_is_the_first_address_of_the_subnet() {
         let mut r = result(&[("10.1.2.3/16", None), ("fd00::7/64", Some("fd00::9"))]);
-        fill(&mut r);
+        fill(&mut r).unwrap();
         let gateways: Vec<_> = r.ips.iter().map(|ip| ip.gateway.unwrap().to_string()).collect();
         assert_eq!(gateways, ["10.1.0.1", "fd00::9"]);
         let held: Vec<_> = addresses(&r).iter().map(ToString::to_string).collect();
@@ -87,9 +101,24 @@ mod tests {
     }
 
     #[test]
+    fn an_address_that_is_the_gateway_s_or_leaves_no_room_for_one_is_refused() {
+        for (address, gateway) in [
+            ("10.2.0.1/24", None),
+            ("10.2.0.7/24", Some("10.2.0.7")),
+            ("10.2.9.5/32", None),
+            ("fd00::5/128", None),
+        ] {
+            let error = fill(&mut result(&[(address, gateway)])).unwrap_err();
+            assert!(error.msg.contains(address), "{error}");
+        }
+        // Odd, but said explicitly: a gateway that the subnet does not have.
+        fill(&mut result(&[("10.2.9.5/32", Some("169.254.1.1"))])).unwrap();
+    }
+
+    #[test]
     fn one_default_route_per_family_is_added_and_none_beside_a_given_one() {
         let mut r = result(&[("10.1.2.3/16", None), ("10.9.0.2/24", None), ("fd00::7/64", None)]);
-        fill(&mut r);
+        fill(&mut r).unwrap();
         r.routes.push(Route {
             dst: "0.0.0.0/0".parse().unwrap(),
             gw: Some("10.1.0.254".parse().unwrap()),

@@ -4,6 +4,8 @@ use cni::{Attachment, Code, Error, IfName};
 use kernel::link::{self, Link, PortOptions, Veth};
 use kernel::{MacAddr, Netns, Socket};
 
+use crate::ends::Ends;
+use crate::undo::Undo;
 use crate::{owner, router};
 
 /// How often a host name that somebody else has taken is given up for another.
@@ -22,7 +24,28 @@ pub struct Wanted {
 
 /// Makes the pair: the host end up, in its bridge and marked as ours, the container end down, in
 /// its namespace under its name. Gives the host end's name.
-pub fn create(
+pub fn create<'a>(
+    ends: &'a Ends<'_>,
+    wanted: &Wanted,
+    undo: &mut Undo<'a>,
+) -> Result<IfName, Error> {
+    let name = make(&ends.host, &ends.netns, &ends.call.attachment, wanted)?;
+    let near = name.clone();
+    undo.push(move || match ends.host.run(link::delete_by_name(near.as_str())) {
+        Err(e) if !e.is_gone() => Err(e.into()),
+        _ => Ok(()),
+    });
+    Ok(name)
+}
+
+/// The host end as it is now.
+pub fn near_end(host: &Socket, name: &IfName) -> Result<Link, Error> {
+    link::get(host, name.as_str())?.ok_or_else(|| {
+        Error::new(Code::TRY_AGAIN, format!("the host end {name} vanished meanwhile"))
+    })
+}
+
+fn make(
     host: &Socket,
     netns: &Netns,
     attachment: &Attachment,

@@ -38,14 +38,18 @@ impl NetConf {
     /// `cniVersion` are wrong, 7 for a name that is missing or illegal, 1 for a version that does
     /// not exist.
     pub fn parse(raw: Vec<u8>) -> Result<Self, Error> {
-        Self::parse_for(raw, Version::ALL)
+        Self::parse_for(raw, Version::ALL, &mut Version::V1_1_0)
     }
 
-    /// [`parse`](Self::parse) for a plugin that supports those versions.
-    pub(crate) fn parse_for(raw: Vec<u8>, supported: &[Version]) -> Result<Self, Error> {
+    /// [`parse`](Self::parse) for a plugin that supports those versions. `spoken` becomes the
+    /// config's as soon as that is known, for errors to be told in.
+    pub(crate) fn parse_for(
+        raw: Vec<u8>,
+        supported: &[Version],
+        spoken: &mut Version,
+    ) -> Result<Self, Error> {
         let tree = Json::parse(&raw, "the network configuration")?;
         let head: Head = tree.decode().map_err(|e| e.while_("the network configuration"))?;
-        let network = head.name.parse()?;
         let text = match head.cni_version.as_str() {
             "" => Version::V0_1_0.as_str(),
             text => text,
@@ -53,6 +57,8 @@ impl NetConf {
         let version = Version::named(text)
             .filter(|version| supported.contains(version))
             .ok_or_else(|| incompatible(text, supported))?;
+        *spoken = version;
+        let network = head.name.parse()?;
         Ok(Self { network, version, raw, tree: Arc::new(tree), spelling: None })
     }
 

@@ -12,17 +12,18 @@ use program::Program;
 /// ADD by the plugin named `kind`, whose result may be of any version; one that names none is of
 /// the config's. The delegate's error object comes back as it is. Whatever else can go wrong with
 /// an execution has code 7 (no such plugin), 5 (it did not run, or ended without an error object)
-/// or 6 (what it printed), and names the delegate. An ADD that succeeded with a result that nobody
-/// can read is taken back by a DEL.
+/// or 6 (what it printed), and names the delegate. An ADD that fails, or whose result nobody can
+/// read, is followed by a DEL (spec section 4, "Delegated plugin execution procedure").
 pub fn add(kind: &str, call: &Call) -> Result<AddResult, Error> {
-    let stdout = of_call("ADD", kind, call)?;
+    let program = Program::find(kind, &call.path)?;
     let result = format!("the result of {kind}");
-    let parsed = Json::parse(&stdout, &result).and_then(|json| {
+    let answer = program.run("ADD", variables(call), &call.conf.raw).and_then(|stdout| {
+        let json = Json::parse(&stdout, &result)?;
         AddResult::parse_any(&json, call.conf.version).map_err(|e| e.while_(&result))
     });
-    parsed.map_err(|unusable| match del(kind, call) {
-        Ok(()) => unusable,
-        Err(left) => unusable.details(format!("and its DEL failed: {left}")),
+    answer.map_err(|error| match del(kind, call) {
+        Ok(()) => error,
+        Err(left) => error.details(format!("and its DEL failed: {left}")),
     })
 }
 
@@ -52,15 +53,17 @@ pub fn status(kind: &str, call: &StatusCall) -> Result<(), Error> {
 }
 
 fn of_call(verb: &str, kind: &str, call: &Call) -> Result<Vec<u8>, Error> {
-    let netns = call.netns.clone().map(OsString::from).unwrap_or_default();
-    let variables = [
+    Program::find(kind, &call.path)?.run(verb, variables(call), &call.conf.raw)
+}
+
+fn variables(call: &Call) -> [(&'static str, OsString); 5] {
+    [
         ("CNI_CONTAINERID", call.attachment.container.as_str().into()),
-        ("CNI_NETNS", netns),
+        ("CNI_NETNS", call.netns.clone().map(OsString::from).unwrap_or_default()),
         ("CNI_IFNAME", call.attachment.ifname.as_str().into()),
         ("CNI_ARGS", call.args.clone().into()),
         ("CNI_PATH", joined(&call.path)),
-    ];
-    Program::find(kind, &call.path)?.run(verb, variables, &call.conf.raw)
+    ]
 }
 
 /// A directory with a `:` in it cannot have come from the environment and cannot go there.

@@ -67,8 +67,7 @@ fn answer<P: Plugin>(
         let stdin = stdin().map_err(|e| {
             Error::new(Code::IO, format!("reading the network configuration from stdin: {e}"))
         })?;
-        let conf = NetConf::parse_for(stdin, P::VERSIONS)?;
-        spoken = conf.version;
+        let conf = NetConf::parse_for(stdin, P::VERSIONS, &mut spoken)?;
         carry_out(plugin, environment, target, conf, &mut warnings)
     });
     let stderr = warnings

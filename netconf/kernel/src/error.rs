@@ -68,10 +68,8 @@ impl From<Error> for cni::Error {
             libc::EBUSY | libc::ENOBUFS | libc::EAGAIN | libc::EINTR => cni::Code::TRY_AGAIN,
             _ => cni::Code::KERNEL,
         };
-        let reason = match &error.ext_ack {
-            Some(text) => format!("{}; the kernel says: {text}", error.source),
-            None => error.source.to_string(),
-        };
-        Self::new(code, format!("{} {}: {}", error.op, error.on, error.source)).details(reason)
+        let words = error.ext_ack.map(|text| format!("the kernel says: {text}"));
+        Self::new(code, format!("{} {}: {}", error.op, error.on, error.source))
+            .details(words.unwrap_or_default())
     }
 }

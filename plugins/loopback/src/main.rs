@@ -19,7 +19,10 @@ impl Plugin for Loopback {
         let netns = Netns::open(call.netns()?)?;
         let socket = netns.socket()?;
         let lo = look_up(&socket, &netns)?;
+        // Looked at before, so that a refused ADD changes nothing.
+        addresses(&socket, &lo)?;
         socket.run(link::set_up(lo.index, LO))?;
+        // Going up gave it its own.
         let addresses = addresses(&socket, &lo)?;
         if let Some(prev) = &call.prev_result {
             return Ok(prev.clone());
@@ -56,7 +59,8 @@ impl Plugin for Loopback {
             let msg = format!("lo is down in {}", netns.path().display());
             return Err(Error::new(Code::CHECK, msg));
         }
-        addresses(&socket, &lo).map(drop)
+        // Addresses that the container itself put there since are its own affair.
+        Ok(())
     }
 
     /// Loopback interfaces end with their namespaces.

@@ -1,53 +1,48 @@
 //! CHECK: the attachment against the config and what ADD returned.
 
 use cni::{AddResult, Call, Error};
-use firewall::{AntiSpoof, Masquerade};
+use firewall::AntiSpoof;
 use ipam::Ipam;
+use kernel::address;
 use kernel::link::{self, Link};
-use kernel::{Netns, Socket, address};
 
 use super::Config;
-use super::vlans::PortVlans;
+use super::vlans;
+use crate::ends::Ends;
 use crate::finding::Findings;
-use crate::{container, forwarding, gateway};
+use crate::{container, forwarding, gateway, guard};
 
 /// Compares everything that ADD made. Code 103 with every difference.
 pub fn check(call: &Call) -> Result<(), Error> {
     let args = call.args_for(&["MAC"])?;
     let conf = Config::parse(&call.conf, args.get("MAC"))?;
-    let netns = Netns::open(call.netns()?)?;
     let Some(prev) = &call.prev_result else { return Ok(()) };
+    let ends = Ends::open(call)?;
     let mut findings = Findings::default();
     if let Some(ipam) = Ipam::of(&call.conf, &call.path)? {
         findings.adopt(ipam.check(call));
     }
-    let host = Socket::open()?;
-    let inner = netns.socket()?;
-    let checking = Checking { call, conf: &conf, prev, netns: &netns, host: &host, inner: &inner };
-    checking.run(&mut findings)?;
+    Checking { conf: &conf, prev, ends: &ends }.run(&mut findings)?;
     findings.conclude(&call.attachment)
 }
 
 struct Checking<'a> {
-    call: &'a Call,
     conf: &'a Config,
     prev: &'a AddResult,
-    netns: &'a Netns,
-    host: &'a Socket,
-    inner: &'a Socket,
+    ends: &'a Ends<'a>,
 }
 
 impl Checking<'_> {
     fn run(&self, findings: &mut Findings) -> Result<(), Error> {
         let bridge = self.bridge(findings)?;
-        let ifname = self.call.attachment.ifname.as_str();
-        let Some(far) = link::get(self.inner, ifname)? else {
-            findings.add(format!("{ifname} is missing in {}", self.netns.path().display()));
+        let ifname = self.ends.ifname();
+        let Some(far) = link::get(&self.ends.inner, ifname)? else {
+            findings.add(format!("{ifname} is missing in {}", self.ends.netns.path().display()));
             return Ok(());
         };
         self.far(&far, findings)?;
         let near = match far.peer {
-            Some(index) if far.kind == "veth" => link::get_by_index(self.host, index)?,
+            Some(index) if far.kind == "veth" => link::get_by_index(&self.ends.host, index)?,
             _ => None,
         };
         let Some(near) = near else {
@@ -63,7 +58,7 @@ impl Checking<'_> {
 
     fn bridge(&self, findings: &mut Findings) -> Result<Option<Link>, Error> {
         let name = self.conf.bridge.as_str();
-        let Some(bridge) = link::get(self.host, name)? else {
+        let Some(bridge) = link::get(&self.ends.host, name)? else {
             findings.add(format!("bridge {name} is missing"));
             return Ok(None);
         };
@@ -95,14 +90,14 @@ impl Checking<'_> {
     }
 
     fn far(&self, far: &Link, findings: &mut Findings) -> Result<(), Error> {
-        let sandbox = self.netns.path().to_string_lossy();
+        let sandbox = self.ends.sandbox();
         container::compare_interface(far, self.prev, &sandbox, findings);
         if self.conf.container_down {
             return Ok(());
         }
         let ips = container::own_addresses(self.prev, &far.name, &sandbox);
         let routes = container::routes(self.prev);
-        container::compare(self.inner, far, &ips, &routes, findings)
+        container::compare(&self.ends.inner, far, &ips, &routes, findings)
     }
 
     fn port(&self, bridge: &Link, near: &Link, findings: &mut Findings) -> Result<(), Error> {
@@ -128,7 +123,7 @@ impl Checking<'_> {
             if !bridge.vlan_filtering {
                 findings.add(format!("{} does not filter VLANs", bridge.name));
             }
-            let have = link::list_vlans(self.host, near.index)?;
+            let have = link::list_vlans(&self.ends.host, near.index)?;
             let want: Vec<_> = vlans.wanted(bridge.default_pvid).into_iter().collect();
             findings.compare(&format!("the VLANs of {name}"), &have, &want);
         }
@@ -139,21 +134,26 @@ impl Checking<'_> {
         if !self.conf.gateway {
             return Ok(());
         }
-        let holder = match self.conf.vlans.as_ref().and_then(PortVlans::gateway_vlan) {
-            None => Some(bridge.clone()),
-            Some(vlan) => link::get(self.host, &format!("{}.{vlan}", bridge.name))?,
+        let holder = match &self.conf.vlan_gateway {
+            None => bridge.clone(),
+            Some(leg) => match vlans::find_gateway(&self.ends.host, bridge, leg)? {
+                Ok(found) => found,
+                Err(wrong) => {
+                    findings.add(wrong);
+                    return Ok(());
+                }
+            },
         };
-        let Some(holder) = holder else {
-            findings.add("the gateway interface of the VLAN is missing");
-            return Ok(());
-        };
+        if !holder.up {
+            findings.add(format!("{} is down", holder.name));
+        }
         let mut have = Vec::new();
         let wanted = gateway::addresses(self.prev);
         for ipv6 in [false, true] {
             if !wanted.iter().any(|a| a.is_ipv6() == ipv6) {
                 continue;
             }
-            have.extend(address::list(self.host, holder.index, ipv6)?);
+            have.extend(address::list(&self.ends.host, holder.index, ipv6)?);
             if !forwarding::is_enabled(ipv6)? {
                 let family = if ipv6 { "IPv6" } else { "IPv4" };
                 findings.add(format!("the node does not forward {family}"));
@@ -166,24 +166,17 @@ impl Checking<'_> {
     }
 
     fn guard(&self, far: &Link, near: &Link, findings: &mut Findings) -> Result<(), Error> {
-        let sandbox = self.netns.path().to_string_lossy();
+        let sandbox = self.ends.sandbox();
         let addresses: Vec<_> = container::own_addresses(self.prev, &far.name, &sandbox)
             .iter()
             .map(|ip| ip.address)
             .collect();
-        let masquerade = (self.conf.masquerade && !addresses.is_empty())
-            .then_some(Masquerade { addresses, exempt: Vec::new() });
         let antispoof = match (self.conf.spoof_check, far.mac, near.name.parse()) {
             (true, Some(mac), Ok(link)) => Some(AntiSpoof { link, mac }),
             _ => None,
         };
-        if masquerade.is_some() || antispoof.is_some() {
-            let attachment = self.call.attachment.clone();
-            let wanted = firewall::Wanted { attachment, masquerade, antispoof };
-            for difference in firewall::check(&wanted)? {
-                findings.add(difference);
-            }
-        }
-        Ok(())
+        let attachment = &self.ends.call.attachment;
+        let wanted = guard::wanted(attachment, self.conf.masquerade, addresses, antispoof);
+        guard::check(wanted.as_ref(), findings)
     }
 }

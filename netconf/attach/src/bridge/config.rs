@@ -5,7 +5,7 @@ use kernel::MacAddr;
 use kernel::link::PortOptions;
 use serde::Deserialize;
 
-use super::vlans::{PortVlans, RawTrunk};
+use super::vlans::{PortVlans, RawTrunk, VlanGateway};
 use crate::config::{self, RawArgs, RawDns, RawMac};
 
 /// The options as they are written.
@@ -64,8 +64,10 @@ impl Default for Raw {
 pub struct Config {
     /// The bridge's name.
     pub bridge: IfName,
-    /// The bridge holds the gateway addresses.
+    /// The bridge, or its leg in the VLAN, holds the gateway addresses.
     pub gateway: bool,
+    /// That leg.
+    pub vlan_gateway: Option<VlanGateway>,
     /// The container gets a default route.
     pub default_route: bool,
     /// Another address of the bridge gives way.
@@ -104,18 +106,25 @@ impl Config {
             .details("set one of them to false"));
         }
         config::masquerade_backend(raw.ip_masq_backend.as_deref())?;
+        let mtu = config::mtu(raw.mtu)?;
+        let vlans = PortVlans::parse(raw.vlan, &raw.vlan_trunk, raw.preserve_default_vlan)?;
         // An empty name is what Go's decoder leaves when the key is there without a value.
         let bridge = if raw.bridge.is_empty() { "cni0" } else { &raw.bridge };
+        let bridge = config::link_name("bridge", bridge)?;
+        let gateway = raw.is_gateway || raw.is_default_gateway;
+        let vlan = vlans.as_ref().filter(|_| gateway).and_then(PortVlans::gateway_vlan);
+        let vlan_gateway = vlan.map(|vlan| VlanGateway::of(&bridge, vlan, mtu)).transpose()?;
         Ok(Self {
-            bridge: config::link_name("bridge", bridge)?,
-            gateway: raw.is_gateway || raw.is_default_gateway,
+            bridge,
+            gateway,
+            vlan_gateway,
             default_route: raw.is_default_gateway,
             force_address: raw.force_address,
             masquerade: raw.ip_masq,
-            mtu: config::mtu(raw.mtu)?,
+            mtu,
             port: PortOptions { hairpin: raw.hairpin_mode, isolated: raw.port_isolation },
             promiscuous: raw.promisc_mode,
-            vlans: PortVlans::parse(raw.vlan, &raw.vlan_trunk, raw.preserve_default_vlan)?,
+            vlans,
             spoof_check: raw.macspoofchk,
             detect_duplicates: raw.enabledad,
             container_down: raw.disable_container_interface,

@@ -53,7 +53,9 @@ fn create(host: &Socket, conf: &Config, filtering: bool) -> Result<Link, Error> 
         Err(e) if e.is_exists() => {}
         Err(e) if e.errno() == libc::EOPNOTSUPP => {
             return Err(if filtering {
-                Error::from(e).while_("vlan and vlanTrunk need a bridge that filters VLANs")
+                Error::from(e)
+                    .while_("vlan and vlanTrunk need a bridge that filters VLANs")
+                    .details("the kernel has it when built with CONFIG_BRIDGE_VLAN_FILTERING")
             } else {
                 Error::from(e).details("does this kernel have bridges?")
             });
@@ -66,8 +68,8 @@ fn create(host: &Socket, conf: &Config, filtering: bool) -> Result<Link, Error> 
 }
 
 /// Gives a link of the node the gateway addresses. Another IPv4 address on it, or an IPv6 address
-/// of an overlapping subnet, is an error, unless `force` lets it give way. `pin` keeps the bridge's
-/// hardware address from following its ports.
+/// of an overlapping subnet, is an error, unless `force` lets it give way. A bridge that gets an
+/// address keeps its hardware address from then on, whatever ports come and go.
 pub fn ensure_addresses(
     host: &Socket,
     holder: &Link,

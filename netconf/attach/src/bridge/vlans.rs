@@ -135,20 +135,42 @@ fn set(host: &Socket, bridge: &Link, port: &Link, wanted: &BTreeSet<Vlan>) -> Re
     Ok(host.run_all(&requests).into_iter().collect::<Result<(), _>>()?)
 }
 
-/// Makes sure that the node has a leg in a VLAN of the bridge, `<bridge>.<vlan>`, one end of a veth
-/// pair whose other end is an access port, and gives it. It is shared by all containers of the VLAN
+/// The node's leg in a VLAN of the bridge.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VlanGateway {
+    /// Its name, `<bridge>.<vlan>`.
+    pub name: IfName,
+    /// The VLAN.
+    pub vlan: u16,
+    /// Its MTU in bytes.
+    pub mtu: Option<u32>,
+}
+
+impl VlanGateway {
+    /// Names the leg. Code 7 when the bridge's name leaves no room for the VLAN's number.
+    pub fn of(bridge: &IfName, vlan: u16, mtu: Option<u32>) -> Result<Self, Error> {
+        match format!("{bridge}.{vlan}").parse() {
+            Ok(name) => Ok(Self { name, vlan, mtu }),
+            Err(_) => Err(Error::new(
+                Code::CONFIG,
+                format!("bridge {bridge} and vlan {vlan}: the gateway interface {bridge}.{vlan} would have more than 15 bytes"),
+            )
+            .details("give the bridge a shorter name")),
+        }
+    }
+}
+
+/// Makes sure that the node has its leg in the VLAN, one end of a veth pair whose other end is an
+/// access port, and gives it. It is shared by all containers of the VLAN
 /// and stays, as the bridge itself does.
-pub fn ensure_gateway(host: &Socket, bridge: &Link, vlan: u16) -> Result<Link, Error> {
-    let name: IfName = format!("{}.{vlan}", bridge.name).parse().map_err(|e: Error| {
-        e.while_(format!("name the gateway interface of vlan {vlan}"))
-            .details("a shorter bridge name leaves room for the VLAN")
-    })?;
-    let port_name = owner::gateway_port_name(&name);
+pub fn ensure_gateway(host: &Socket, bridge: &Link, gateway: &VlanGateway) -> Result<Link, Error> {
+    let VlanGateway { name, vlan, mtu } = gateway;
+    let port_name = owner::gateway_port_name(name);
     let request = link::create_veth(&Veth {
         name: &port_name,
         mac: None,
         master: Some(bridge.index),
-        mtu: None,
+        mtu: *mtu,
         peer_name: name.as_str(),
         peer_mac: None,
         peer_netns: None,
@@ -168,12 +190,36 @@ pub fn ensure_gateway(host: &Socket, bridge: &Link, vlan: u16) -> Result<Link, E
             format!("{name} exists and is not the gateway interface of vlan {vlan}"),
         ));
     }
-    set(host, bridge, &port, &BTreeSet::from([Vlan::access(vlan)]))?;
+    set(host, bridge, &port, &BTreeSet::from([Vlan::access(*vlan)]))?;
     if !leg.up {
         router::prepare(name.as_str());
         host.run(link::set_up(leg.index, &leg.name))?;
     }
     Ok(leg)
+}
+
+/// The leg as it is, or what is wrong with it in words.
+pub fn find_gateway(
+    host: &Socket,
+    bridge: &Link,
+    gateway: &VlanGateway,
+) -> kernel::Result<Result<Link, String>> {
+    let VlanGateway { name, vlan, .. } = gateway;
+    let Some(leg) = link::get(host, name.as_str())? else {
+        return Ok(Err(format!("the gateway interface {name} is missing")));
+    };
+    let port = match leg.peer {
+        Some(index) => link::get_by_index(host, index)?,
+        None => None,
+    };
+    let Some(port) = port.filter(|port| port.master == Some(bridge.index)) else {
+        return Ok(Err(format!("{name} does not lead to {}", bridge.name)));
+    };
+    let vlans = link::list_vlans(host, port.index)?;
+    if vlans != [Vlan::access(*vlan)] {
+        return Ok(Err(format!("{name} leads to the VLANs {vlans:?} instead of {vlan}")));
+    }
+    Ok(Ok(leg))
 }
 
 #[cfg(test)]

@@ -1,59 +1,48 @@
 //! CHECK: the attachment against the config and what ADD returned.
 
 use cni::{AddResult, Call, Error};
-use firewall::Masquerade;
 use ipam::Ipam;
 use kernel::link::{self, Link};
-use kernel::{Netns, Socket, address, route};
+use kernel::{Socket, address, route};
 
 use super::{Config, plan};
+use crate::ends::Ends;
 use crate::finding::Findings;
-use crate::{container, forwarding};
+use crate::{container, forwarding, guard};
 
 /// Compares everything that ADD made. Code 103 with every difference.
 pub fn check(call: &Call) -> Result<(), Error> {
     let conf = Config::parse(&call.conf)?;
-    let netns = Netns::open(call.netns()?)?;
     let Some(prev) = &call.prev_result else { return Ok(()) };
+    let ends = Ends::open(call)?;
     let mut findings = Findings::default();
     if let Some(ipam) = Ipam::of(&call.conf, &call.path)? {
         findings.adopt(ipam.check(call));
     }
-    let host = Socket::open()?;
-    let inner = netns.socket()?;
-    let sandbox = netns.path().to_string_lossy();
-    let ifname = call.attachment.ifname.as_str();
+    let (sandbox, ifname) = (ends.sandbox(), ends.ifname());
     let own = AddResult {
         ips: container::own_addresses(prev, ifname, &sandbox),
         routes: prev.routes.clone(),
         ..AddResult::default()
     };
-    match link::get(&inner, ifname)? {
+    match link::get(&ends.inner, ifname)? {
         None => findings.add(format!("{ifname} is missing in {sandbox}")),
         Some(far) => {
             container::compare_interface(&far, prev, &sandbox, &mut findings);
             let routes = plan::container_side(&own).routes;
-            container::compare(&inner, &far, &own.ips, &routes, &mut findings)?;
+            container::compare(&ends.inner, &far, &own.ips, &routes, &mut findings)?;
             match far.peer.filter(|_| far.kind == "veth") {
-                Some(index) => match link::get_by_index(&host, index)? {
-                    Some(near) => node_side(&host, &near, &own, &mut findings)?,
+                Some(index) => match link::get_by_index(&ends.host, index)? {
+                    Some(near) => node_side(&ends.host, &near, &own, &mut findings)?,
                     None => findings.add(format!("the host end of {ifname} is missing")),
                 },
                 None => findings.add(format!("{ifname} is not one end of a veth pair")),
             }
         }
     }
-    if conf.masquerade && !own.ips.is_empty() {
-        let addresses = own.ips.iter().map(|ip| ip.address).collect();
-        let wanted = firewall::Wanted {
-            attachment: call.attachment.clone(),
-            masquerade: Some(Masquerade { addresses, exempt: Vec::new() }),
-            antispoof: None,
-        };
-        for difference in firewall::check(&wanted)? {
-            findings.add(difference);
-        }
-    }
+    let addresses = own.ips.iter().map(|ip| ip.address).collect();
+    let wanted = guard::wanted(&call.attachment, conf.masquerade, addresses, None);
+    guard::check(wanted.as_ref(), &mut findings)?;
     findings.conclude(&call.attachment)
 }
 

@@ -1,0 +1,48 @@
+//! What the firewall does for an attachment.
+
+use cni::{AddResult, Attachment, Call, Error, IfName};
+use firewall::{AntiSpoof, Masquerade, Wanted};
+use ipnetwork::IpNetwork;
+
+use crate::finding::Findings;
+use crate::undo::Undo;
+
+/// What is wanted: masquerading of `addresses` when `masquerade` is set and there are any, and
+/// anti-spoofing. `None` when it is nothing.
+pub fn wanted(
+    attachment: &Attachment,
+    masquerade: bool,
+    addresses: Vec<IpNetwork>,
+    antispoof: Option<AntiSpoof>,
+) -> Option<Wanted> {
+    let masquerade = (masquerade && !addresses.is_empty())
+        .then_some(Masquerade { addresses, exempt: Vec::new() });
+    (masquerade.is_some() || antispoof.is_some()).then(|| Wanted {
+        attachment: attachment.clone(),
+        masquerade,
+        antispoof,
+    })
+}
+
+/// Makes it, in one transaction, and registers the way back.
+pub fn set<'a>(
+    call: &'a Call,
+    wanted: Option<&Wanted>,
+    result: &AddResult,
+    near: &IfName,
+    undo: &mut Undo<'a>,
+) -> Result<(), Error> {
+    let Some(wanted) = wanted else { return Ok(()) };
+    let addresses: Vec<_> = result.ips.iter().map(|ip| ip.address.ip()).collect();
+    let near = near.clone();
+    undo.push(move || Ok(firewall::del(&call.attachment, &addresses, Some(&near))?));
+    Ok(firewall::add(wanted)?)
+}
+
+/// Compares it.
+pub fn check(wanted: Option<&Wanted>, findings: &mut Findings) -> Result<(), Error> {
+    if let Some(wanted) = wanted {
+        firewall::check(wanted)?.into_iter().for_each(|difference| findings.add(difference));
+    }
+    Ok(())
+}
