@@ -137,9 +137,11 @@ impl Index {
 }
 
 impl Image {
-    /// An empty image in memory.
-    pub fn new() -> Self {
-        Self::with_room(0, 0)
+    /// An empty image in memory, with room for about as many leases.
+    pub fn new(leases: usize) -> Self {
+        let leases = leases as u64;
+        // Neighbours share a block; where they do not, the table grows.
+        Self::with_room(leases, leases >> BLOCK_BITS.trailing_zeros())
     }
 
     fn with_room(owners: u64, blocks: u64) -> Self {
@@ -235,9 +237,9 @@ impl Image {
     }
 }
 
-/// Slots for `used` entries, so that the table is at most a third full when it is new.
+/// Slots for `used` entries, so that the table is at most half full when it is new.
 fn room(used: u64, least: u64) -> u64 {
-    used.saturating_mul(3).next_power_of_two().max(least)
+    used.saturating_mul(2).next_power_of_two().max(least)
 }
 
 #[cfg(test)]

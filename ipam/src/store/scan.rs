@@ -12,7 +12,10 @@ use super::{Content, Holder};
 
 /// Makes the index anew. An unfinished lease that a crash left is removed on the way.
 pub fn index(directory: &Directory, path: PathBuf) -> Result<Index, Error> {
-    let mut image = Image::new();
+    let path_of_leases = directory.path();
+    // Counting is cheap beside reading the files, and spares the tables their growth.
+    let files = fs::read_dir(path_of_leases).map_err(|e| failed("reading", path_of_leases, &e))?;
+    let mut image = Image::new(files.count());
     for_each(directory, |address, _, content| {
         if let (Some(address), Content::Held(Holder { container, .. })) = (address, content) {
             image.insert(address, &container);

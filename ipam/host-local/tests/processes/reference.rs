@@ -89,10 +89,15 @@ fn both_at_once_on_one_directory_never_give_an_address_twice() {
                     let (adds, dels) =
                         (files[(worker + round) % 2], files[(worker + round / 2) % 2]);
                     let container = format!("w{worker}r{round}");
-                    let given = run(adds, "ADD", &lab.old_conf(), &container, &[]).addresses();
+                    let added = run(adds, "ADD", &lab.old_conf(), &container, &[]);
+                    let given = added.addresses();
                     for address in &given {
                         assert!(in_use.lock().unwrap().insert(address.clone()), "{address} twice");
                     }
+                    let mut conf = lab.old_conf();
+                    conf["prevResult"] = added.json;
+                    let check = run(&ours, "CHECK", &conf, &container, &[]);
+                    assert!(check.ok, "{}", check.json);
                     // Before the DEL: another may have them as soon as they are free.
                     for address in &given {
                         in_use.lock().unwrap().remove(address);

@@ -8,19 +8,22 @@ use crate::address::{Family, number};
 pub const BLOCK_BITS: u128 = 4096;
 const WORDS: usize = 64;
 
-/// The content of a slot. An empty slot is all zeros; others begin with their family.
+/// What a slot can hold.
 pub trait Record: Sized {
-    /// Bytes of a slot without its check sum.
+    /// Bytes of the content, without the tag.
     const SIZE: usize;
 
     /// Where in the table its search begins.
     fn home(&self) -> u64;
 
-    /// Puts the family, never zero, and the content into a slot.
+    /// The family, which goes into the tag.
+    fn family(&self) -> Family;
+
+    /// Writes the content.
     fn encode(&self, slot: &mut Encoder);
 
     /// Reads what [`Self::encode`] wrote.
-    fn decode(slot: &mut Decoder<'_>) -> Option<Self>;
+    fn decode(family: Family, slot: &mut Decoder<'_>) -> Option<Self>;
 }
 
 /// An address of a container, by the hash of the container's id.
@@ -42,20 +45,23 @@ impl Owner {
 }
 
 impl Record for Owner {
-    const SIZE: usize = 8 + 8 + 16;
+    const SIZE: usize = 8 + 16;
 
     fn home(&self) -> u64 {
         self.hash
     }
 
+    fn family(&self) -> Family {
+        self.family
+    }
+
     fn encode(&self, slot: &mut Encoder) {
-        slot.family(self.family);
         slot.u64(self.hash);
         slot.u128(self.number);
     }
 
-    fn decode(slot: &mut Decoder<'_>) -> Option<Self> {
-        Some(Self { family: slot.family()?, hash: slot.u64()?, number: slot.u128()? })
+    fn decode(family: Family, slot: &mut Decoder<'_>) -> Option<Self> {
+        Some(Self { family, hash: slot.u64()?, number: slot.u128()? })
     }
 }
 
@@ -115,22 +121,25 @@ impl Block {
 }
 
 impl Record for Block {
-    const SIZE: usize = 8 + 16 + 8 * WORDS;
+    const SIZE: usize = 16 + 8 * WORDS;
 
     fn home(&self) -> u64 {
         Self::home_of(self.number)
     }
 
+    fn family(&self) -> Family {
+        self.family
+    }
+
     fn encode(&self, slot: &mut Encoder) {
-        slot.family(self.family);
         slot.u128(self.number);
         for word in self.taken {
             slot.u64(word);
         }
     }
 
-    fn decode(slot: &mut Decoder<'_>) -> Option<Self> {
-        let mut block = Self::new(slot.family()?, slot.u128()?);
+    fn decode(family: Family, slot: &mut Decoder<'_>) -> Option<Self> {
+        let mut block = Self::new(family, slot.u128()?);
         for word in &mut block.taken {
             *word = slot.u64()?;
         }
@@ -143,10 +152,6 @@ impl Record for Block {
 pub struct Encoder(pub Vec<u8>);
 
 impl Encoder {
-    fn family(&mut self, family: Family) {
-        self.u64(u64::from(family.bits()));
-    }
-
     pub fn u64(&mut self, value: u64) {
         self.0.extend_from_slice(&value.to_le_bytes());
     }
@@ -160,14 +165,6 @@ impl Encoder {
 pub struct Decoder<'a>(pub &'a [u8]);
 
 impl Decoder<'_> {
-    fn family(&mut self) -> Option<Family> {
-        match self.u64()? {
-            32 => Some(Family::V4),
-            128 => Some(Family::V6),
-            _ => None,
-        }
-    }
-
     pub fn u64(&mut self) -> Option<u64> {
         let (value, rest) = self.0.split_first_chunk()?;
         self.0 = rest;

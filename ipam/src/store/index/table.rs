@@ -1,13 +1,14 @@
-//! A hash table with open addressing in a part of a file. Each slot has a check sum, so that
-//! damage is an error and never an answer. Removing moves the following entries up, so that no
+//! A hash table with open addressing in a part of a file. An empty slot is all zeros; others end
+//! with a tag of the family and a check sum, so that damage is an error and never an answer. Removing moves the following entries up, so that no
 //! marks of removed entries pile up.
 
 use std::io;
 
 use super::record::{Decoder, Encoder, Record, fnv};
 use super::storage::Storage;
+use crate::address::Family;
 
-const SUM: usize = 8;
+const TAG: usize = 8;
 
 /// Where a table is.
 #[derive(Clone, Copy, Debug)]
@@ -21,7 +22,7 @@ pub struct Table {
 impl Table {
     /// Bytes of a slot of `R`.
     pub const fn slot_size<R: Record>() -> u64 {
-        (R::SIZE + SUM) as u64
+        (R::SIZE + TAG) as u64
     }
 
     /// The first entry from `home` on that `wanted` says yes to, and its slot.
@@ -68,16 +69,16 @@ impl Table {
             }
         }
         let size = Self::slot_size::<R>();
-        let zeros = vec![0; R::SIZE + SUM];
+        let zeros = vec![0; R::SIZE + TAG];
         storage.write(self.start + hole * size, &zeros)
     }
 
     /// Overwrites the slot `at`.
     pub fn write<R: Record>(&self, storage: &mut Storage, at: u64, record: &R) -> io::Result<()> {
-        let mut slot = Encoder(Vec::with_capacity(R::SIZE + SUM));
+        let mut slot = Encoder(Vec::with_capacity(R::SIZE + TAG));
         record.encode(&mut slot);
-        let sum = fnv(&slot.0);
-        slot.u64(sum);
+        let tag = tag(&slot.0, record.family());
+        slot.u64(tag);
         storage.write(self.start + at * Self::slot_size::<R>(), &slot.0)
     }
 
@@ -93,21 +94,28 @@ impl Table {
 
     fn read<R: Record>(&self, storage: &Storage, at: u64) -> io::Result<Option<R>> {
         let mut buffer = [0; 640];
-        let slot = buffer.get_mut(..R::SIZE + SUM).ok_or_else(|| damaged("an oversized slot"))?;
+        let slot = buffer.get_mut(..R::SIZE + TAG).ok_or_else(|| damaged("an oversized slot"))?;
         storage.read(self.start + at * Self::slot_size::<R>(), slot)?;
         if slot.iter().all(|byte| *byte == 0) {
             return Ok(None);
         }
-        let (content, sum) = slot.split_at(R::SIZE);
-        if fnv(content).to_le_bytes() != *sum {
-            return Err(damaged("a slot of the index is damaged"));
-        }
-        R::decode(&mut Decoder(content)).map(Some).ok_or_else(|| damaged("a slot of no family"))
+        let (content, found) = slot.split_at(R::SIZE);
+        [Family::V4, Family::V6]
+            .into_iter()
+            .find(|family| tag(content, *family).to_le_bytes() == *found)
+            .and_then(|family| R::decode(family, &mut Decoder(content)))
+            .map(Some)
+            .ok_or_else(|| damaged("a slot of the index is damaged"))
     }
 
     fn wrap(&self, at: u64) -> u64 {
         at & self.slots.wrapping_sub(1)
     }
+}
+
+/// The family, which makes it not zero, in the lowest byte of the sum.
+fn tag(content: &[u8], family: Family) -> u64 {
+    fnv(content) & !0xff | u64::from(family.bits())
 }
 
 fn damaged(what: &str) -> io::Error {

@@ -7,7 +7,7 @@ use crate::store::directory::Stamp;
 
 fn in_memory() -> Index {
     // A path that cannot be made: the index stays in memory.
-    Index { path: "/proc/none/index".into(), image: Image::new() }
+    Index { path: "/proc/none/index".into(), image: Image::new(0) }
 }
 
 fn insert(index: &mut Index, address: IpAddr, container: &str) {
@@ -104,7 +104,7 @@ fn blocks_left_behind_do_not_make_it_grow() {
 fn damage_anywhere_is_an_error_and_never_an_answer() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("index");
-    let mut image = Image::new();
+    let mut image = Image::new(0);
     for n in 0..30 {
         image.insert(Family::V4.address(n), &format!("c{n}"));
     }
@@ -137,7 +137,7 @@ fn damage_anywhere_is_an_error_and_never_an_answer() {
 fn it_fits_no_other_stamp() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("index");
-    let mut index = Index::make(path.clone(), Image::new());
+    let mut index = Index::make(path.clone(), Image::new(0));
     assert!(Index::load(&path, &stamp()).is_err(), "not sealed yet");
     index.seal(&stamp()).unwrap();
     assert!(Index::load(&path, &stamp()).is_ok());
