@@ -21,10 +21,11 @@ pub fn add(kind: &str, call: &Call) -> Result<AddResult, Error> {
         let json = Json::parse(&stdout, &result)?;
         AddResult::parse_any(&json, call.conf.version).map_err(|e| e.while_(&result))
     });
-    answer.map_err(|error| match del(kind, call) {
-        Ok(()) => error,
-        Err(left) => error.details(format!("and its DEL failed: {left}")),
-    })
+    if answer.is_err() {
+        // The ADD's error is the one to tell; the runtime will try DEL again.
+        let _ = del(kind, call);
+    }
+    answer
 }
 
 /// DEL by the plugin named `kind`; errors as with [`add`].
