@@ -26,13 +26,13 @@ macro_rules! walk {
                 #[test]
                 fn add_at_every_point() {
                     testkit::need!(Speed);
-                    crate::walk::adds($network);
+                    crate::walk::adds($network, 1);
                 }
 
                 #[test]
                 fn del_at_every_point() {
                     testkit::need!(Speed);
-                    crate::walk::dels($network);
+                    crate::walk::dels($network, 1);
                 }
 
                 #[test]
