@@ -7,8 +7,8 @@ use crate::undo::Undo;
 
 /// Asks for addresses, for the interface of index `interface` in the result, and registers the way
 /// back. When our own address manager fails, it has nothing to give back: what the attachment may
-/// hold then is of an earlier ADD, and stays. (An executed one that fails is told DEL by
-/// `cni::delegate`, as the spec demands.)
+/// hold then is of an earlier ADD, and stays. (An executed one that breaks without a word
+/// is told DEL by `cni::delegate`.)
 pub fn take<'a>(
     ipam: &'a Ipam,
     call: &'a Call,

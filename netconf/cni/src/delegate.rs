@@ -7,25 +7,27 @@ use std::env;
 use std::ffi::OsString;
 
 use crate::{AddResult, Call, Code, Error, GcCall, Json, PluginPath, StatusCall};
-use program::Program;
+use program::{Failed, Program};
 
 /// ADD by the plugin named `kind`, whose result may be of any version; one that names none is of
 /// the config's. The delegate's error object comes back as it is. Whatever else can go wrong with
 /// an execution has code 7 (no such plugin), 5 (it did not run, or ended without an error object)
-/// or 6 (what it printed), and names the delegate. An ADD that fails, or whose result nobody can
-/// read, is followed by a DEL (spec section 4, "Delegated plugin execution procedure").
+/// or 6 (what it printed), and names the delegate. An ADD that broke, or whose result nobody can
+/// read, is followed by a DEL (spec section 4). One that was refused with an error object is not:
+/// it may have been refused because an earlier ADD holds what such a DEL would take from it.
 pub fn add(kind: &str, call: &Call) -> Result<AddResult, Error> {
     let program = Program::find(kind, &call.path)?;
     let result = format!("the result of {kind}");
     let answer = program.run("ADD", variables(call), &call.conf.raw).and_then(|stdout| {
-        let json = Json::parse(&stdout, &result)?;
-        AddResult::parse_any(&json, call.conf.version).map_err(|e| e.while_(&result))
+        let json = Json::parse(&stdout, &result).map_err(Failed::Broken)?;
+        AddResult::parse_any(&json, call.conf.version)
+            .map_err(|e| Failed::Broken(e.while_(&result)))
     });
-    if answer.is_err() {
+    if let Err(Failed::Broken(_)) = answer {
         // The ADD's error is the one to tell; the runtime will try DEL again.
         let _ = del(kind, call);
     }
-    answer
+    Ok(answer?)
 }
 
 /// DEL by the plugin named `kind`; errors as with [`add`].
@@ -41,7 +43,8 @@ pub fn check(kind: &str, call: &Call) -> Result<(), Error> {
 /// GC by the plugin named `kind`; errors as with [`add`].
 pub fn gc(kind: &str, call: &GcCall) -> Result<(), Error> {
     let variables = [("CNI_PATH", joined(&call.path))];
-    Program::find(kind, &call.path)?.run("GC", variables, &call.conf.raw).map(drop)
+    Program::find(kind, &call.path)?.run("GC", variables, &call.conf.raw)?;
+    Ok(())
 }
 
 /// STATUS by the plugin named `kind`; errors as with [`add`], but a plugin that does not exist has
@@ -50,11 +53,12 @@ pub fn status(kind: &str, call: &StatusCall) -> Result<(), Error> {
     let variables = [("CNI_PATH", joined(&call.path))];
     let program = Program::find(kind, &call.path)
         .map_err(|missing| Error { code: Code::NOT_AVAILABLE, ..missing })?;
-    program.run("STATUS", variables, &call.conf.raw).map(drop)
+    program.run("STATUS", variables, &call.conf.raw)?;
+    Ok(())
 }
 
 fn of_call(verb: &str, kind: &str, call: &Call) -> Result<Vec<u8>, Error> {
-    Program::find(kind, &call.path)?.run(verb, variables(call), &call.conf.raw)
+    Ok(Program::find(kind, &call.path)?.run(verb, variables(call), &call.conf.raw)?)
 }
 
 fn variables(call: &Call) -> [(&'static str, OsString); 5] {

@@ -101,11 +101,12 @@ macro_rules! need {
 pub fn not_run(why: &str) {
     let thread = std::thread::current();
     let line = format!("not run: {}: {why}\n", thread.name().unwrap_or("a test"));
-    let record = std::env::var_os("PODWIRE_NOT_RUN");
-    for path in record.iter().map(Path::new).chain([Path::new("/dev/stderr")]) {
-        // One write per line, so that lines of parallel tests do not mix.
-        if let Ok(mut file) = OpenOptions::new().append(true).create(true).open(path) {
-            let _ = file.write_all(line.as_bytes());
-        }
+    // One write per line, so that lines of parallel tests do not mix. libtest captures what the
+    // print macros write, not this.
+    let _ = std::io::stderr().write_all(line.as_bytes());
+    if let Some(path) = std::env::var_os("PODWIRE_NOT_RUN")
+        && let Ok(mut file) = OpenOptions::new().append(true).create(true).open(path)
+    {
+        let _ = file.write_all(line.as_bytes());
     }
 }

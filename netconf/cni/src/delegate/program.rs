@@ -25,6 +25,22 @@ pub(super) struct Program<'a> {
     file: PathBuf,
 }
 
+/// An execution that failed.
+pub(super) enum Failed {
+    /// The plugin said so itself, in an error object.
+    Told(Error),
+    /// It could not be run, or ended without saying why.
+    Broken(Error),
+}
+
+impl From<Failed> for Error {
+    fn from(failed: Failed) -> Self {
+        match failed {
+            Failed::Told(error) | Failed::Broken(error) => error,
+        }
+    }
+}
+
 impl<'a> Program<'a> {
     pub(super) fn find(kind: &'a str, path: &PluginPath) -> Result<Self, Error> {
         Ok(Self { kind, file: path.find(kind)? })
@@ -36,7 +52,7 @@ impl<'a> Program<'a> {
         verb: &str,
         variables: [(&str, OsString); N],
         stdin: &[u8],
-    ) -> Result<Vec<u8>, Error> {
+    ) -> Result<Vec<u8>, Failed> {
         let mut command = Command::new(&self.file);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
         for (name, value) in variables {
@@ -50,7 +66,7 @@ impl<'a> Program<'a> {
 
         let failed = |doing: &str, e: io::Error| {
             let (kind, file) = (self.kind, self.file.display());
-            Error::new(Code::IO, format!("{verb} by {kind}: {doing} {file}: {e}"))
+            Failed::Broken(Error::new(Code::IO, format!("{verb} by {kind}: {doing} {file}: {e}")))
         };
         let child = spawn(&mut command).map_err(|e| failed("executing", e))?;
         let output = converse(child, stdin).map_err(|e| failed("talking to", e))?;
@@ -58,7 +74,7 @@ impl<'a> Program<'a> {
     }
 
     /// The delegate's own error object, or one that says how it ended without any.
-    fn error(&self, verb: &str, output: &Output) -> Error {
+    fn error(&self, verb: &str, output: &Output) -> Failed {
         #[derive(Default, Deserialize)]
         #[serde(default)]
         struct Object {
@@ -72,7 +88,7 @@ impl<'a> Program<'a> {
             && (code != 0 || !msg.is_empty())
             && output.status.signal().is_none()
         {
-            return Error { code: Code(code), msg, details };
+            return Failed::Told(Error { code: Code(code), msg, details });
         }
         let (kind, status) = (self.kind, output.status);
         let error = Error::new(
@@ -81,13 +97,13 @@ impl<'a> Program<'a> {
         )
         .details(self.file.display().to_string());
         let printed = String::from_utf8_lossy(&output.stdout);
-        match printed.trim() {
+        Failed::Broken(match printed.trim() {
             "" => error,
             printed => {
                 let quote: String = printed.chars().take(LONGEST_QUOTE).collect();
                 error.details(format!("it printed {quote:?}"))
             }
-        }
+        })
     }
 }
 
