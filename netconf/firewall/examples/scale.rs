@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use cni::Attachment;
 use firewall::{AntiSpoof, Masquerade, Wanted, add, del};
+use ipnetwork::IpNetwork;
 use nix::sched::{CloneFlags, unshare};
 
 /// The addresses of one attachment of the population.
@@ -46,7 +47,7 @@ fn main() {
 fn measure(many: u32, one: &Wanted, rounds: u32) {
     let (mut fastest_add, mut fastest_del) = (Duration::MAX, Duration::MAX);
     let addresses: Vec<_> =
-        one.masquerade.iter().flat_map(|m| &m.addresses).map(|a| a.ip()).collect();
+        one.masquerade.iter().flat_map(|m| &m.addresses).map(IpNetwork::ip).collect();
     let link = one.antispoof.as_ref().map(|a| &a.link);
     for _ in 0..rounds {
         let begin = Instant::now();
@@ -68,7 +69,7 @@ fn attachment(container: &str) -> Attachment {
     }
 }
 
-fn masquerade(container: &str, addresses: Vec<ipnetwork::IpNetwork>) -> Wanted {
+fn masquerade(container: &str, addresses: Vec<IpNetwork>) -> Wanted {
     let masquerade = Some(Masquerade { addresses, exempt: Vec::new() });
     Wanted { attachment: attachment(container), masquerade, antispoof: None }
 }

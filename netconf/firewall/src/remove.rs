@@ -31,7 +31,8 @@ const SOME: usize = 30;
 /// now is left alone.
 ///
 /// The kernel frees what was removed on its own time and delays the process's end until then, so
-/// call this before the removal of the link, which takes as long and goes on beside it.
+/// call this before the removal of the link, which takes as long and goes on beside it, once the
+/// link lets nothing through.
 pub fn del(attachment: &Attachment, known: Option<&[IpAddr]>, link: Option<&IfName>) -> Result<()> {
     let addresses = known.unwrap_or_default();
     // Each is tried, whatever becomes of the others.

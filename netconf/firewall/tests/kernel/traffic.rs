@@ -122,7 +122,7 @@ fn a_pod_is_seen_outside_under_the_nodes_address_and_in_its_subnet_under_its_own
     net.node.run(move || assert!(check(&wanted).unwrap().is_empty()));
 
     net.node.run(|| {
-        del(&attachment("net", "c1"), Some(&ips(&["10.1.0.5", "fd00:1::5"])), None).unwrap()
+        del(&attachment("net", "c1"), Some(&ips(&["10.1.0.5", "fd00:1::5"])), None).unwrap();
     });
     assert_eq!(net.seen_at("192.0.2.2"), "10.1.0.5");
     assert_eq!(net.seen_at("2001:db8::2"), "fd00:1::5");
