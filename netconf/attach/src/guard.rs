@@ -35,7 +35,7 @@ pub fn set<'a>(
     let Some(wanted) = wanted else { return Ok(()) };
     let addresses: Vec<_> = result.ips.iter().map(|ip| ip.address.ip()).collect();
     let near = near.clone();
-    undo.push(move || Ok(firewall::del(&call.attachment, &addresses, Some(&near))?));
+    undo.push(move || Ok(firewall::del(&call.attachment, Some(&addresses), Some(&near))?));
     Ok(firewall::add(wanted)?)
 }
 

@@ -5,14 +5,13 @@ use std::net::IpAddr;
 
 use cni::{Attachment, Call, Error, GcCall};
 use ipam::Ipam;
-use kernel::link;
+use kernel::link::{self, Link};
 use kernel::{Netns, Socket};
 
 use crate::{owner, veth};
 
-/// Removes the attachment: the veth pair, the firewall's entries, the leases, in this order, so
-/// that an address is free only when nothing of its last holder is left. Succeeds when it is gone
-/// already.
+/// Removes the attachment: the veth pair and the firewall's entries, then the leases, so that an
+/// address is free only when nothing of its last holder is left. Succeeds when it is gone already.
 pub fn del(call: &Call) -> Result<(), Error> {
     let mut errors = Vec::new();
     let ipam = Ipam::of(&call.conf, &call.path).unwrap_or_else(|e| {
@@ -22,28 +21,72 @@ pub fn del(call: &Call) -> Result<(), Error> {
     let mut addresses: BTreeSet<IpAddr> =
         call.prev_result.iter().flat_map(|r| &r.ips).map(|ip| ip.address.ip()).collect();
     addresses.extend(ipam.as_ref().map(|ipam| ipam.leases(call)).unwrap_or_default());
-    let addresses: Vec<_> = addresses.into_iter().collect();
+    let known = call.prev_result.is_some() || !addresses.is_empty();
+    let addresses: Option<Vec<_>> = known.then(|| addresses.into_iter().collect());
 
-    errors.extend(remove_pair(call).err());
-    errors.extend(remove_rules(&call.attachment, &addresses).err());
+    errors.extend(detach(call, addresses.as_deref()));
     errors.extend(ipam.and_then(|ipam| ipam.del(call).err()));
     Error::all(errors)
 }
 
-fn remove_pair(call: &Call) -> Result<(), Error> {
+/// Removes the pair and the firewall's entries. The kernel frees the entries on its own time and
+/// lets no process end before, which takes as long as the removal of a link. So they go first, and
+/// are freed meanwhile; but the guard of a link stays while anything can pass it.
+fn detach(call: &Call, addresses: Option<&[IpAddr]>) -> Vec<Error> {
+    let attachment = &call.attachment;
+    let remove_rules = |link: Option<String>| {
+        let link = link.and_then(|name| name.parse().ok());
+        Ok(firewall::del(attachment, addresses, link.as_ref())?)
+    };
+    let done = match find(attachment) {
+        Ok((host, Some(near))) => {
+            let remove_pair = || Ok(veth::remove(&host, &near)?);
+            if silence(&host, &near).is_ok() {
+                [remove_rules(Some(near.name.clone())), remove_pair()]
+            } else {
+                let pair = remove_pair();
+                let rules = remove_rules(pair.is_ok().then(|| near.name.clone()));
+                [rules, pair]
+            }
+        }
+        Ok((host, None)) => {
+            let pair = remove_inner(call, &host);
+            let gone = pair.is_ok().then(|| owner::link_name(attachment, 0));
+            [remove_rules(gone), pair]
+        }
+        Err(e) => [remove_rules(None), Err(e)],
+    };
+    done.into_iter().filter_map(Result::err).collect()
+}
+
+fn find(attachment: &Attachment) -> Result<(Socket, Option<Link>), Error> {
     let host = Socket::open()?;
+    let near = veth::find(&host, attachment)?;
+    Ok((host, near))
+}
+
+/// Sets a bridge's port down, so that nothing can pass it. (A port's state would do as long as the
+/// container leaves its own end alone: a change of the carrier enables a disabled port again, see
+/// `br_port_carrier_check`.) A routed link has no guard, and stays up: what its container sends
+/// within the next moment may leave under its own address, which nobody else has yet.
+fn silence(host: &Socket, near: &Link) -> kernel::Result<()> {
+    if near.master.is_none() {
+        return Ok(());
+    }
+    match host.run(link::set_down(near.index, &near.name)) {
+        Err(e) if e.is_gone() => Ok(()),
+        done => done,
+    }
+}
+
+/// Removes a pair whose host end is not ours: one of the reference plugins.
+fn remove_inner(call: &Call, host: &Socket) -> Result<(), Error> {
     let netns = match &call.netns {
         // Nothing can be left in a namespace that is gone.
         Some(path) => Netns::find(path)?,
         None => None,
     };
-    Ok(veth::remove_pair(&host, netns.as_ref(), &call.attachment)?)
-}
-
-/// Also what the reference plugins made, on a node that ran them before.
-fn remove_rules(attachment: &Attachment, addresses: &[IpAddr]) -> Result<(), Error> {
-    let link = owner::link_name(attachment, 0).parse().ok();
-    Ok(firewall::del(attachment, addresses, link.as_ref())?)
+    Ok(veth::remove_pair(host, netns.as_ref(), &call.attachment)?)
 }
 
 /// Removes every attachment of the network that is not listed.

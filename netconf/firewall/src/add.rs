@@ -1,13 +1,14 @@
 //! ADD: one look at what there is, and one transaction.
 
+use std::collections::BTreeSet;
+
 use kernel::Result;
-use kernel::netfilter::{Object, Request, Socket};
+use kernel::netfilter::{Request, Socket};
 
 use crate::group::Group;
-use crate::layout::{self, ALLOWED, ANTISPOOF, GUARD, MASQUERADE, POSTROUTING, PREROUTING};
-use crate::nft::{Element, Key, Table};
-use crate::owner;
-use crate::remove::ATTEMPTS;
+use crate::layout::{self, ANTISPOOF, MASQUERADE, PREROUTING};
+use crate::nft::{self, Element, Key, Set, Table};
+use crate::remove::{ATTEMPTS, Losses};
 use crate::socket::with_socket;
 use crate::wanted::Wanted;
 
@@ -25,13 +26,13 @@ pub fn add(wanted: &Wanted) -> Result<()> {
     with_socket(|socket| {
         let mut everything = false;
         for attempt in 1.. {
-            let batch = difference(socket, wanted, &elements, everything)?;
-            let Err(refused) = socket.transact(&batch, None) else { break };
+            let change = Change::find(socket, wanted, &elements, everything)?;
+            let Err(refused) = socket.transact(&change.batch, change.generation) else { break };
             // Somebody made or removed something between the look and the transaction, or a part
             // of the layout was removed by hand, which is then sent as a whole.
             everything |= refused.has(libc::ENOENT);
-            let passing = refused.has(libc::ENOENT) || refused.has(libc::EEXIST);
-            if !passing || attempt >= ATTEMPTS {
+            let passing = [libc::ENOENT, libc::EEXIST, libc::ERESTART];
+            if !passing.iter().any(|errno| refused.has(*errno)) || attempt >= ATTEMPTS {
                 return Err(refused.into());
             }
         }
@@ -43,79 +44,80 @@ pub fn add(wanted: &Wanted) -> Result<()> {
 struct Part<'a> {
     table: Table,
     chain: String,
-    rules: u32,
+    rules: usize,
     create: Box<dyn Fn() -> Vec<Request> + 'a>,
 }
 
 /// What has to be sent.
-fn difference(
-    socket: &mut Socket,
-    wanted: &Wanted,
-    elements: &[Element],
-    everything: bool,
-) -> Result<Vec<Request>> {
-    let groups: Vec<_> = wanted.groups().into_iter().collect();
-    let parts = parts(wanted, &groups);
-    let mut gets: Vec<_> = parts.iter().map(|part| part.table.get_chain(&part.chain)).collect();
-    gets.extend(elements.iter().map(|e| e.set.get(&e.key)));
-    let mut found = socket.get_all(&gets)?.into_iter();
-
-    let mut batch = Vec::new();
-    for (part, chain) in parts.iter().zip(found.by_ref()) {
-        let rules = chain.as_ref().and_then(Table::uses).unwrap_or(0);
-        if everything || rules < part.rules {
-            batch.extend((part.create)());
-        }
-    }
-    for (element, object) in elements.iter().zip(found) {
-        replace(socket, (element, elements), object, &mut batch)?;
-    }
-    Ok(batch)
+struct Change {
+    batch: Vec<Request>,
+    /// What it depends on, where something of a dead attachment is replaced: that nothing else has
+    /// changed meanwhile.
+    generation: Option<u32>,
 }
 
-fn parts<'a>(wanted: &Wanted, groups: &'a [Group]) -> Vec<Part<'a>> {
-    let mut parts = Vec::new();
-    if wanted.masquerade.is_some() {
-        let chain = POSTROUTING.to_owned();
-        let create = Box::new(layout::masquerade);
-        parts.push(Part { table: MASQUERADE, chain, rules: 2, create });
-    }
-    for group in groups {
-        let chain = group.chain();
-        let rules = group.size();
-        parts.push(Part { table: MASQUERADE, chain, rules, create: Box::new(|| group.create()) });
-    }
-    if wanted.antispoof.is_some() {
-        for (chain, rules) in [(GUARD, 2), (PREROUTING, 1)] {
-            let create = Box::new(layout::antispoof);
-            parts.push(Part { table: ANTISPOOF, chain: chain.to_owned(), rules, create });
-        }
-    }
-    parts
-}
+impl Change {
+    fn find(
+        socket: &mut Socket,
+        wanted: &Wanted,
+        elements: &[Element],
+        everything: bool,
+    ) -> Result<Self> {
+        let groups = wanted.groups();
+        let parts = parts(wanted, &groups);
+        let mut gets = vec![nft::generation()];
+        gets.extend(parts.iter().map(|part| part.table.get_chain(&part.chain)));
+        gets.extend(elements.iter().map(|e| e.set.get(&e.key)));
+        let mut found = socket.get_all(&gets)?.into_iter();
+        let generation = found.next().flatten().as_ref().and_then(nft::generation_of);
 
-/// Compares an element with what there is, and adds the difference to the batch.
-fn replace(
-    socket: &mut Socket,
-    (element, all): (&Element, &[Element]),
-    there: Option<Object>,
-    batch: &mut Vec<Request>,
-) -> Result<()> {
-    let there = there.and_then(|object| Element::listed(element.set, &object).next());
-    if there.as_ref() == Some(element) {
-        return Ok(());
-    }
-    if let Some(there) = there {
-        batch.push(element.set.delete(&element.key));
-        // A guarded link that had another hardware address: that one is not its any more.
-        if let (Key::Link(link), (_, Some(mac))) = (&there.key, owner::split(&there.comment)) {
-            let stale = Key::LinkAndMac(link.clone(), mac);
-            let wanted = all.iter().any(|e| e.key == stale);
-            if !wanted && socket.get(ALLOWED.get(&stale))?.is_some() {
-                batch.push(ALLOWED.delete(&stale));
+        let mut batch = Vec::new();
+        for (part, chain) in parts.iter().zip(found.by_ref()) {
+            let rules = chain.as_ref().and_then(Table::uses).unwrap_or(0);
+            if everything || (rules as usize) < part.rules {
+                batch.extend((part.create)());
             }
         }
+        let mut replaced = Vec::new();
+        for (element, object) in elements.iter().zip(found) {
+            let there = object.and_then(|object| Element::listed(&element.set, &object).next());
+            if there.as_ref() == Some(element) {
+                continue;
+            }
+            if let Some(there) = there {
+                batch.push(element.set.delete(&element.key));
+                replaced.push(there);
+            }
+            batch.push(element.insert());
+        }
+        if replaced.is_empty() {
+            return Ok(Self { batch, generation: None });
+        }
+        let kept = |set: &Set, key: &Key| elements.iter().any(|e| e.set == *set && e.key == *key);
+        let losses = Losses::find(socket, &replaced, kept)?;
+        batch.extend(losses.companions.iter().map(|(set, key)| set.delete(key)));
+        let wanted: BTreeSet<_> = groups.iter().map(Group::name).collect();
+        let unused = losses.groups.iter().filter(|group| !wanted.contains(*group));
+        batch.extend(unused.flat_map(|group| crate::group::remove(MASQUERADE, group)));
+        Ok(Self { batch, generation })
     }
-    batch.push(element.insert());
-    Ok(())
+}
+
+fn parts<'a>(wanted: &Wanted, groups: &'a BTreeSet<Group>) -> Vec<Part<'a>> {
+    let mut parts = Vec::new();
+    for group in groups {
+        let create = || {
+            let mut batch = layout::masquerade(MASQUERADE);
+            batch.extend(group.create(MASQUERADE));
+            batch
+        };
+        let (chain, rules) = (group.name(), group.rules().len());
+        parts.push(Part { table: MASQUERADE, chain, rules, create: Box::new(create) });
+    }
+    if wanted.antispoof.is_some() {
+        let (chain, rules) = (PREROUTING.to_owned(), layout::prerouting().len());
+        let create = Box::new(|| layout::antispoof(ANTISPOOF));
+        parts.push(Part { table: ANTISPOOF, chain, rules, create });
+    }
+    parts
 }

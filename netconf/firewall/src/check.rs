@@ -3,7 +3,7 @@
 use kernel::Result;
 use kernel::netfilter::{Attributes, Socket};
 
-use crate::layout::{self, ANTISPOOF, GUARD, GUARDED, MASQUERADE, POSTROUTING, PREROUTING};
+use crate::layout::{self, ANTISPOOF, GUARDED, MASQUERADE, PREROUTING};
 use crate::nft::{Element, Rule, Table, expression};
 use crate::reference;
 use crate::socket::with_socket;
@@ -28,7 +28,7 @@ fn differences(socket: &mut Socket, wanted: &Wanted, elements: &[Element]) -> Re
     let found = socket.get_all(&gets)?;
     let mut used = Vec::new();
     for (element, object) in elements.iter().zip(found) {
-        let there = object.and_then(|object| Element::listed(element.set, &object).next());
+        let there = object.and_then(|object| Element::listed(&element.set, &object).next());
         if there.is_none() && of_theirs(element.set.table) {
             continue;
         }
@@ -36,23 +36,21 @@ fn differences(socket: &mut Socket, wanted: &Wanted, elements: &[Element]) -> Re
         differences.extend(compare(element, there.as_ref()));
     }
     if used.contains(&MASQUERADE) {
-        chain(socket, (MASQUERADE, POSTROUTING), &layout::postrouting(), &mut differences)?;
         for group in wanted.groups() {
-            chain(socket, (MASQUERADE, &group.chain()), &group.rules(), &mut differences)?;
+            chain(socket, (MASQUERADE, &group.name()), &group.rules(), &mut differences)?;
         }
     }
     if used.contains(&ANTISPOOF) {
         chain(socket, (ANTISPOOF, PREROUTING), &layout::prerouting(), &mut differences)?;
-        chain(socket, (ANTISPOOF, GUARD), &layout::guard(), &mut differences)?;
     }
     Ok(differences)
 }
 
 fn compare(element: &Element, there: Option<&Element>) -> Option<String> {
-    let Element { set, key, jump, comment } = element;
+    let Element { set, key, counter, comment } = element;
     let what = match set.table {
-        MASQUERADE => format!("the masquerade of {key} (nft map inet podwire {})", set.name),
-        _ => format!("the anti-spoofing of {key} (nft bridge podwire {})", set.name),
+        MASQUERADE => format!("the masquerade of {key} (nft table inet podwire, {})", set.name),
+        _ => format!("the anti-spoofing of {key} (nft table bridge podwire, {})", set.name),
     };
     let there = match there {
         None => return Some(format!("{what} is missing")),
@@ -62,9 +60,10 @@ fn compare(element: &Element, there: Option<&Element>) -> Option<String> {
     if there.comment != *comment {
         return Some(format!("{what} belongs to {:?}, not to {comment:?}", there.comment));
     }
-    let (wanted, has) = (jump.as_deref().unwrap_or("-"), there.jump.as_deref().unwrap_or("-"));
-    let why = if **set == GUARDED { "" } else { ", so other destinations are exempt" };
-    Some(format!("{what} leads to the chain {has} instead of {wanted}{why}"))
+    let (wanted, has) =
+        (counter.as_deref().unwrap_or("-"), there.counter.as_deref().unwrap_or("-"));
+    let why = if *set == GUARDED { "" } else { ", so other destinations are exempt" };
+    Some(format!("{what} is counted in {has} instead of {wanted}{why}"))
 }
 
 fn chain(

@@ -1,13 +1,20 @@
-//! A group: the addresses that are masqueraded towards the same destinations. One chain each.
+//! A group: the addresses that are masqueraded towards the same destinations. Each has a chain, a
+//! set and a counter, all of one name. They are as many as there are subnets in use.
 
 use std::collections::BTreeSet;
 
 use ipnetwork::{IpNetwork, Ipv4Network, Ipv6Network};
 use kernel::netfilter::{Attributes, Request};
 
-use crate::layout::{self, MASQUERADE};
-use crate::nft::expression;
+use crate::layout::{self, MASQUERADE, SOURCE_NAT};
+use crate::nft::expression::{self, Address};
+use crate::nft::{Set, Table};
 use crate::owner;
+
+/// How the names of groups begin.
+const PREFIX: &str = "pods-";
+/// How much of the table a group is: what [`remove`] removes.
+pub(crate) const PARTS: u32 = 3;
 
 /// Where a group's packets go unchanged.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,47 +34,55 @@ impl Group {
         Self { own, exempt }
     }
 
-    /// Its chain's name: a hash of what it is, and the number of its rules, so that the number of
-    /// its users can be told from the kernel's count of both (see [`rules_of`]).
-    pub(crate) fn chain(&self) -> String {
-        format!("pods-{}-{}", owner::hash(&self.words(), 16), self.size())
+    /// A hash of what it is.
+    pub(crate) fn name(&self) -> String {
+        format!("{PREFIX}{}", owner::hash(&self.words(), 16))
     }
 
-    /// The number of its chain's rules: one each for the subnet, the exemptions, multicast, and the
-    /// masquerade itself.
-    pub(crate) fn size(&self) -> u32 {
-        u32::try_from(self.exempt.len()).unwrap_or(u32::MAX).saturating_add(3)
+    /// The set of its addresses.
+    pub(crate) fn members(&self) -> Set {
+        layout::members_in(MASQUERADE, self.own.is_ipv6(), self.name())
     }
 
-    /// `nft add chain` and its rules, all of which may be sent again.
-    pub(crate) fn create(&self) -> Vec<Request> {
-        let chain = self.chain();
-        let mut batch = vec![MASQUERADE.create_chain(&chain, &self.words())];
-        batch.extend(layout::filled(MASQUERADE, &chain, &self.rules()));
+    /// All of its own, which may be sent again.
+    pub(crate) fn create(&self, table: Table) -> Vec<Request> {
+        let name = self.name();
+        let mut batch = vec![
+            table.create_counter(&name),
+            Set { table, ..self.members() }.create(),
+            table.create_base_chain(&name, &SOURCE_NAT, &self.words()),
+        ];
+        batch.extend(layout::filled(table, &name, &self.rules()));
         batch
     }
 
     /// The chain's rules. Multicast is left alone so that containers see each other's (as in the
     /// reference plugins).
     pub(crate) fn rules(&self) -> Vec<Vec<Attributes>> {
+        let v6 = self.own.is_ipv6();
         let multicast = match self.own {
             IpNetwork::V4(_) => Ipv4Network::new([224, 0, 0, 0].into(), 4).map(IpNetwork::V4),
             IpNetwork::V6(_) => {
                 Ipv6Network::new([0xff00, 0, 0, 0, 0, 0, 0, 0].into(), 8).map(IpNetwork::V6)
             }
         };
-        let mut rules: Vec<_> = std::iter::once(self.own)
-            .chain(self.exempt.iter().copied())
-            .chain(multicast)
-            .map(|destination| {
-                let mut rule = expression::destination_in(destination);
-                rule.push(expression::verdict(expression::RETURN));
-                rule
-            })
-            .collect();
-        let mut last = Vec::from(expression::of_family(self.own.is_ipv6()));
-        last.push(expression::masquerade());
-        rules.push(last);
+        let from = |then: [Attributes; 2]| {
+            let mut rule = Vec::from(expression::of_family(v6));
+            rule.push(expression::address(v6, Address::Source));
+            rule.extend(then);
+            rule
+        };
+        let done = || expression::verdict(expression::RETURN);
+        let to = |destination| {
+            let mut rule = expression::destination_in(destination);
+            rule.push(done());
+            rule
+        };
+        let map = layout::addresses_in(MASQUERADE, v6).name;
+        let mut rules = vec![from([expression::not_in_set(&self.name()), done()])];
+        let unchanged = std::iter::once(self.own).chain(self.exempt.iter().copied());
+        rules.extend(unchanged.chain(multicast).map(to));
+        rules.push(from([expression::counted_in(&map), expression::masquerade()]));
         rules
     }
 
@@ -81,9 +96,12 @@ impl Group {
     }
 }
 
-/// The number of rules in a group's chain, read from its name.
-pub(crate) fn rules_of(chain: &str) -> Option<u32> {
-    chain.strip_prefix("pods-")?.rsplit_once('-')?.1.parse().ok()
+/// Removes a group of this name: its chain and with it the rule that looks in the set, its set,
+/// its counter.
+pub(crate) fn remove(table: Table, name: &str) -> [Request; 3] {
+    // Nothing in the request tells the family.
+    let members = layout::members_in(table, false, name.to_owned());
+    [table.delete_chain(name), members.remove(), table.delete_counter(name)]
 }
 
 /// The network that an address with a prefix is of.
@@ -100,25 +118,15 @@ mod tests {
     }
 
     #[test]
-    fn addresses_of_a_subnet_share_a_chain_and_the_order_of_exemptions_does_not_matter() {
-        let chain = |address: &str, exempt: &[&str]| {
-            Group::of(address.parse().unwrap(), &networks(exempt)).chain()
+    fn addresses_of_a_subnet_share_a_group_and_the_order_of_exemptions_does_not_matter() {
+        let name = |address: &str, exempt: &[&str]| {
+            Group::of(address.parse().unwrap(), &networks(exempt)).name()
         };
-        let plain = chain("10.1.0.5/16", &[]);
-        assert_eq!(plain, chain("10.1.9.9/16", &["fd00::/8", "10.1.3.0/16"]));
-        assert_eq!(rules_of(&plain), Some(3));
-        let more = chain("10.1.0.5/16", &["10.0.0.0/8", "192.168.0.0/16"]);
-        assert_eq!(more, chain("10.1.0.5/16", &["192.168.0.0/16", "10.0.0.0/8"]));
-        assert_eq!(rules_of(&more), Some(5));
-        assert_ne!(plain, chain("10.1.0.5/24", &[]));
-    }
-
-    #[test]
-    fn the_name_tells_the_number_of_rules() {
-        for exempt in [&[][..], &["10.0.0.0/8"], &["fd00::/8"]] {
-            let group = Group::of("10.1.0.5/32".parse().unwrap(), &networks(exempt));
-            assert_eq!(rules_of(&group.chain()), u32::try_from(group.rules().len()).ok());
-        }
-        assert_eq!(rules_of("guard"), None);
+        let plain = name("10.1.0.5/16", &[]);
+        assert_eq!(plain, name("10.1.9.9/16", &["fd00::/8", "10.1.3.0/16"]));
+        let more = name("10.1.0.5/16", &["10.0.0.0/8", "192.168.0.0/16"]);
+        assert_eq!(more, name("10.1.0.5/16", &["192.168.0.0/16", "10.0.0.0/8"]));
+        assert_ne!(plain, more);
+        assert_ne!(plain, name("10.1.0.5/24", &[]));
     }
 }

@@ -1,13 +1,15 @@
-//! nf_tables as messages: tables, chains, rules, sets and their elements
+//! nf_tables as messages: tables, chains, rules, counters, sets and their elements
 //! (`include/uapi/linux/netfilter/nf_tables.h`). Only what this crate uses.
 
 mod element;
 pub(crate) mod expression;
+mod set;
 mod userdata;
 
 use kernel::netfilter::{Attributes, Object, Request};
 
 pub(crate) use self::element::{Element, Key};
+pub(crate) use self::set::{KeyType, Set};
 pub(crate) use self::userdata::comment_of;
 
 /// Protocol families (`NFPROTO_*`).
@@ -30,10 +32,14 @@ const NEW_RULE: u8 = 6;
 const GET_RULE: u8 = 7;
 const DEL_RULE: u8 = 8;
 const NEW_SET: u8 = 9;
+const DEL_SET: u8 = 11;
 const NEW_ELEMENT: u8 = 12;
 const GET_ELEMENT: u8 = 13;
 const DEL_ELEMENT: u8 = 14;
 const GET_GENERATION: u8 = 16;
+const NEW_OBJECT: u8 = 18;
+const GET_OBJECT: u8 = 19;
+const DEL_OBJECT: u8 = 20;
 
 const TABLE_NAME: u16 = 1;
 const TABLE_USE: u16 = 3;
@@ -55,19 +61,13 @@ const RULE_HANDLE: u16 = 3;
 const RULE_EXPRESSIONS: u16 = 4;
 const RULE_USERDATA: u16 = 7;
 
-const SET_TABLE: u16 = 1;
-const SET_NAME: u16 = 2;
-const SET_FLAGS: u16 = 3;
-const SET_KEY_TYPE: u16 = 4;
-const SET_KEY_LENGTH: u16 = 5;
-const SET_DATA_TYPE: u16 = 6;
-const SET_DATA_LENGTH: u16 = 7;
-const SET_ID: u16 = 10;
-const SET_USERDATA: u16 = 13;
-/// `NFT_SET_MAP`
-const MAP: u32 = 8;
-/// `NFT_DATA_VERDICT`
-const VERDICT: u32 = 0xffff_ff00;
+const OBJECT_TABLE: u16 = 1;
+const OBJECT_NAME: u16 = 2;
+const OBJECT_TYPE: u16 = 3;
+const OBJECT_DATA: u16 = 4;
+const OBJECT_USE: u16 = 5;
+/// `NFT_OBJECT_COUNTER`
+const COUNTER: u32 = 1;
 
 /// The items of every list (`NFTA_LIST_ELEM`).
 const ITEM: u16 = 1;
@@ -116,14 +116,9 @@ impl Table {
         table.attributes().number(TABLE_USE)
     }
 
-    /// `nft add chain`: no error when it is there.
-    pub(crate) fn create_chain(self, name: &str, comment: &str) -> Request {
-        let attributes = self.chain(name).with(CHAIN_USERDATA, &userdata::comment(comment));
-        self.request("create the chain", name, NEW_CHAIN, libc::NLM_F_CREATE, attributes)
-    }
-
-    /// `nft add chain ... { type ... hook ... priority ...; policy accept; }`
-    pub(crate) fn create_base_chain(self, name: &str, hook: &Hook) -> Request {
+    /// `nft add chain ... { type ... hook ... priority ...; policy accept; }`: no error when it is
+    /// there.
+    pub(crate) fn create_base_chain(self, name: &str, hook: &Hook, comment: &str) -> Request {
         let attributes = self
             .chain(name)
             .with_text(CHAIN_TYPE, hook.kind)
@@ -133,7 +128,8 @@ impl Table {
                 &Attributes::new()
                     .with_u32(HOOK_NUMBER, hook.number)
                     .with(HOOK_PRIORITY, &hook.priority.to_be_bytes()),
-            );
+            )
+            .with(CHAIN_USERDATA, &userdata::comment(comment));
         self.request("create the base chain", name, NEW_CHAIN, libc::NLM_F_CREATE, attributes)
     }
 
@@ -146,7 +142,7 @@ impl Table {
         self.request("delete the chain", name, DEL_CHAIN, 0, self.chain(name))
     }
 
-    /// How many rules a chain has, and how many rules and elements jump to it, in one number.
+    /// How many rules a chain has (and how many jump to it, but nothing jumps to a base chain).
     pub(crate) fn uses(chain: &Object) -> Option<u32> {
         chain.attributes().number(CHAIN_USE)
     }
@@ -182,6 +178,33 @@ impl Table {
             .with_text(RULE_CHAIN, chain)
             .with(RULE_HANDLE, rule.handle);
         self.request("delete a rule of the chain", chain, DEL_RULE, 0, attributes)
+    }
+
+    /// `nft add counter`: no error when it is there.
+    pub(crate) fn create_counter(self, name: &str) -> Request {
+        let attributes = self.counter(name).with_nest(OBJECT_DATA, &Attributes::new());
+        self.request("create the counter", name, NEW_OBJECT, libc::NLM_F_CREATE, attributes)
+    }
+
+    pub(crate) fn get_counter(self, name: &str) -> Request {
+        self.request("look up the counter", name, GET_OBJECT, 0, self.counter(name))
+    }
+
+    /// `nft delete counter`; EBUSY while an element leads to it.
+    pub(crate) fn delete_counter(self, name: &str) -> Request {
+        self.request("delete the counter", name, DEL_OBJECT, 0, self.counter(name))
+    }
+
+    /// How many elements lead to a counter.
+    pub(crate) fn users(counter: &Object) -> Option<u32> {
+        counter.attributes().number(OBJECT_USE)
+    }
+
+    fn counter(self, name: &str) -> Attributes {
+        Attributes::new()
+            .with_text(OBJECT_TABLE, self.name)
+            .with_text(OBJECT_NAME, name)
+            .with_u32(OBJECT_TYPE, COUNTER)
     }
 
     fn chain(self, name: &str) -> Attributes {
@@ -233,76 +256,6 @@ impl<'a> Rule<'a> {
     /// True when it jumps to or goes to `chain`.
     pub(crate) fn leads_to(&self, chain: &str) -> bool {
         expression::leads_to(self.expressions, chain)
-    }
-}
-
-/// A set, or a map from keys to verdicts.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Set {
-    pub(crate) table: Table,
-    pub(crate) name: &'static str,
-    /// What its keys are: known to nft alone, the kernel sees bytes.
-    pub(crate) key: KeyType,
-    /// True for a map to verdicts.
-    pub(crate) map: bool,
-}
-
-/// What the keys of a set are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum KeyType {
-    Ipv4,
-    Ipv6,
-    Link,
-    LinkAndMac,
-}
-
-impl KeyType {
-    /// Nft's number for the type (its `enum datatypes`; a concatenation has six bits for each
-    /// part), the key's length in bytes, and nft's number for the byte order (2 is big endian, 1
-    /// the machine's, 0 none).
-    fn in_nft(self) -> (u32, u32, u32) {
-        const ADDRESS4: u32 = 7;
-        const ADDRESS6: u32 = 8;
-        const ETHER: u32 = 9;
-        const IFNAME: u32 = 41;
-        match self {
-            Self::Ipv4 => (ADDRESS4, 4, 2),
-            Self::Ipv6 => (ADDRESS6, 16, 2),
-            Self::Link => (IFNAME, 16, 1),
-            Self::LinkAndMac => (IFNAME << 6 | ETHER, 24, 0),
-        }
-    }
-}
-
-impl Set {
-    /// `nft add set` or `nft add map`: no error when it is there. `id` tells it from the other
-    /// sets of the same transaction.
-    pub(crate) fn create(&self, id: u32) -> Request {
-        let (kind, length, order) = self.key.in_nft();
-        let mut attributes = Attributes::new()
-            .with_text(SET_TABLE, self.table.name)
-            .with_text(SET_NAME, self.name)
-            .with_u32(SET_FLAGS, if self.map { MAP } else { 0 })
-            .with_u32(SET_KEY_TYPE, kind)
-            .with_u32(SET_KEY_LENGTH, length)
-            .with_u32(SET_ID, id)
-            .with(SET_USERDATA, &userdata::set(order, self.map));
-        if self.map {
-            attributes = attributes.with_u32(SET_DATA_TYPE, VERDICT).with_u32(SET_DATA_LENGTH, 0);
-        }
-        self.request("create the set", "", NEW_SET, libc::NLM_F_CREATE, attributes)
-    }
-
-    fn request(
-        &self,
-        op: &'static str,
-        key: &str,
-        message: u8,
-        flags: i32,
-        attributes: Attributes,
-    ) -> Request {
-        let space = if key.is_empty() { "" } else { " " };
-        self.table.request(op, &format!("{}{space}{key}", self.name), message, flags, attributes)
     }
 }
 

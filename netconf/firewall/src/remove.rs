@@ -5,12 +5,12 @@ use std::io;
 use std::net::IpAddr;
 
 use cni::{Attachment, ContainerId, IfName, NetworkName};
-use kernel::netfilter::{Object, Request, Socket};
+use kernel::netfilter::{Request, Socket};
 use kernel::{Error, Result};
 
 use crate::group;
 use crate::layout::{
-    ADDRESSES4, ADDRESSES6, ALLOWED, ANTISPOOF, GUARD, GUARDED, MASQUERADE, MASQUERADE_ALONE,
+    self, ADDRESSES4, ADDRESSES6, ALLOWED, ANTISPOOF, GUARDED, MASQUERADE, MASQUERADE_ALONE,
 };
 use crate::nft::{self, Element, Key, Set, Table};
 use crate::owner::{self, Census};
@@ -25,36 +25,39 @@ pub(crate) const ATTEMPTS: usize = 1000;
 const SOME: usize = 30;
 
 /// Removes what is the attachment's, whoever made it: we or the reference plugins. `known` are its
-/// addresses as far as anybody remembers (the previous result, the lease); with none, all elements
-/// are gone through. `link` is the host's end of its veth. What is not there is no error, nor is a
-/// kernel without nf_tables. An address or a link that is another's by now is left alone.
+/// addresses (the previous result, the lease), none when it had none; with `None`, when nobody
+/// remembers, all addresses are gone through. `link` is the host's end of its veth. What is not
+/// there is no error, nor is a kernel without nf_tables. An address or a link that is another's by
+/// now is left alone.
 ///
 /// The kernel frees what was removed on its own time and delays the process's end until then, so
-/// call this before the removal of the link, which takes as long and goes on beside it.
-pub fn del(attachment: &Attachment, known: &[IpAddr], link: Option<&IfName>) -> Result<()> {
+/// call this before the removal of the link, which takes as long and goes on beside it, once the
+/// link lets nothing through.
+pub fn del(attachment: &Attachment, known: Option<&[IpAddr]>, link: Option<&IfName>) -> Result<()> {
+    let addresses = known.unwrap_or_default();
     // Each is tried, whatever becomes of the others.
     let done = with_socket_if_any(|socket| {
         let ours = own(socket, attachment, known, link);
-        let theirs = reference::del_with(socket, attachment, known);
+        let theirs = reference::del_with(socket, attachment, addresses);
         ours.and(theirs)
     });
-    done.map(drop).and(reference::del_legacy(attachment, known))
+    done.map(drop).and(reference::del_legacy(attachment, addresses))
 }
 
 fn own(
     socket: &mut Socket,
     attachment: &Attachment,
-    known: &[IpAddr],
+    known: Option<&[IpAddr]>,
     link: Option<&IfName>,
 ) -> Result<()> {
     let owner = owner::comment(attachment);
     let ours = |comment: &str| owner::split(comment).0 == owner;
     let mut keys: Vec<(&'static Set, Key)> = Vec::new();
-    for address in known {
-        keys.push((addresses(address.is_ipv6()), Key::Address(*address)));
-    }
-    if known.is_empty() {
-        keys.extend(listed(socket, [&ADDRESSES4, &ADDRESSES6], &ours)?);
+    match known {
+        Some(known) => keys.extend(
+            known.iter().map(|address| (addresses(address.is_ipv6()), Key::Address(*address))),
+        ),
+        None => keys.extend(listed(socket, [&ADDRESSES4, &ADDRESSES6], &ours)?),
     }
     if let Some(link) = link {
         keys.push((&GUARDED, Key::Link(link.clone())));
@@ -94,14 +97,14 @@ fn listed<const N: usize>(
     Ok(keys)
 }
 
-/// Removes those elements whose comment is as asked for, and the chains and tables that nobody
+/// Removes those elements whose comment is as asked for, and the groups and tables that nobody
 /// uses then, in one transaction, on condition that nothing changed since it was looked at.
 fn remove(
     socket: &mut Socket,
     keys: &[(&'static Set, Key)],
     ours: &dyn Fn(&str) -> bool,
 ) -> Result<()> {
-    let mut companions = true;
+    let mut tidy = true;
     for _ in 0..ATTEMPTS {
         let mut gets = vec![nft::generation()];
         gets.extend(keys.iter().map(|(set, key)| set.get(key)));
@@ -117,67 +120,89 @@ fn remove(
             return Ok(());
         }
         let mut batch: Vec<_> = victims.iter().map(|e| e.set.delete(&e.key)).collect();
-        if companions {
-            batch.extend(companions_of(&victims));
-        }
-        tidy(socket, &victims, &mut batch)?;
-        let Err(refused) = socket.transact(&batch, generation) else { return Ok(()) };
-        // With the generation unchanged only an `allowed` of a guarded link can be missing, one
-        // that somebody removed by hand.
-        companions &= !refused.has(libc::ENOENT);
-        if !(refused.has(libc::ERESTART) || refused.has(libc::ENOENT)) {
-            return Err(Error::from(refused));
+        let victim = |set: &Set, key: &Key| victims.iter().any(|e| e.set == *set && e.key == *key);
+        batch.extend(Losses::find(socket, &victims, victim)?.removal(tidy));
+        match socket.transact(&batch, generation) {
+            Err(refused) if refused.has(libc::ERESTART) => {}
+            // Somebody else's rule uses what is ours, which then stays.
+            Err(refused) if tidy && refused.has(libc::EBUSY) => tidy = false,
+            Err(refused) => return Err(Error::from(refused)),
+            Ok(()) => return Ok(()),
         }
     }
     let changing = io::Error::from_raw_os_error(libc::EAGAIN);
     Err(Error::new("remove elements from", "the ruleset, which keeps changing", changing))
 }
 
-/// The hardware addresses of guarded links that are removed.
-fn companions_of(victims: &[Element]) -> impl Iterator<Item = Request> {
-    victims.iter().filter_map(|element| {
-        let Key::Link(link) = &element.key else { return None };
-        let allowed = Key::LinkAndMac(link.clone(), owner::split(&element.comment).1?);
-        let listed = victims.iter().any(|e| e.key == allowed);
-        (!listed).then(|| ALLOWED.delete(&allowed))
-    })
+/// What is lost with elements of the maps.
+pub(crate) struct Losses {
+    /// The companions of these elements that are there.
+    pub(crate) companions: Vec<(Set, Key)>,
+    /// The groups that lose their last user.
+    pub(crate) groups: Vec<String>,
+    /// True when the table for masquerade serves nobody any more, groups and all.
+    masquerade: bool,
+    /// True when the last guarded link goes.
+    antispoof: bool,
 }
 
-/// Adds to the batch the chains that lose their last user with these elements, or the table when
-/// it serves nobody then.
-fn tidy(socket: &mut Socket, victims: &[Element], batch: &mut Vec<Request>) -> Result<()> {
-    let mut losses: BTreeMap<(Table, &str), u32> = BTreeMap::new();
-    for element in victims {
-        if let Some(chain) = &element.jump {
-            *losses.entry((element.set.table, chain)).or_default() += 1;
+impl Losses {
+    /// Looks at what `victims` lead to. Companions that are `treated` already do not count.
+    pub(crate) fn find(
+        socket: &mut Socket,
+        victims: &[Element],
+        treated: impl Fn(&Set, &Key) -> bool,
+    ) -> Result<Self> {
+        let mut companions: Vec<_> = victims.iter().filter_map(layout::companion).collect();
+        companions.retain(|(set, key)| !treated(set, key));
+        let mut lost: BTreeMap<(Table, &str), u32> = BTreeMap::new();
+        for Element { set, counter, .. } in victims {
+            if let Some(counter) = counter {
+                *lost.entry((set.table, counter)).or_default() += 1;
+            }
         }
-    }
-    let mut gets = vec![MASQUERADE.get()];
-    gets.extend(losses.keys().map(|(table, chain)| table.get_chain(chain)));
-    let mut found = socket.get_all(&gets)?.into_iter();
-    let population = found.next().flatten().as_ref().and_then(Table::population);
-    let is_last = |chain: &str, lost: u32, object: Option<Object>| {
-        let rules = if chain == GUARD { Some(2) } else { group::rules_of(chain) };
-        let uses = object.as_ref().and_then(Table::uses);
-        rules.zip(uses).is_some_and(|(rules, uses)| uses == rules + lost)
-    };
-    let mut unused = Vec::new();
-    for ((&(table, chain), &lost), object) in losses.iter().zip(found) {
-        if is_last(chain, lost, object) {
-            unused.push((table, chain));
+        let mut gets = vec![MASQUERADE.get()];
+        gets.extend(lost.keys().map(|(table, counter)| table.get_counter(counter)));
+        gets.extend(companions.iter().map(|(set, key)| set.get(key)));
+        let mut found = socket.get_all(&gets)?.into_iter();
+
+        let population = found.next().flatten().as_ref().and_then(Table::population);
+        let mut unused = Vec::new();
+        for ((&counter, &lost), object) in lost.iter().zip(found.by_ref()) {
+            if object.as_ref().and_then(Table::users) == Some(lost) {
+                unused.push(counter);
+            }
         }
+        let in_table =
+            |table| unused.iter().filter(move |(t, _)| *t == table).map(|(_, name)| *name);
+        let groups: Vec<_> = in_table(MASQUERADE).map(str::to_owned).collect();
+        let parts = u32::try_from(groups.len()).unwrap_or(u32::MAX).saturating_mul(group::PARTS);
+        let left = population.and_then(|all| all.checked_sub(parts));
+        let antispoof = in_table(ANTISPOOF).next().is_some();
+        let mut there = found.map(|object| object.is_some());
+        companions.retain(|_| there.next().unwrap_or(false));
+        Ok(Self {
+            companions,
+            masquerade: !groups.is_empty() && left == Some(MASQUERADE_ALONE),
+            groups,
+            antispoof,
+        })
     }
 
-    let groups: Vec<_> = unused.iter().filter(|(table, _)| *table == MASQUERADE).collect();
-    let remaining =
-        u32::try_from(groups.len()).ok().zip(population).and_then(|(g, all)| all.checked_sub(g));
-    if !groups.is_empty() && remaining == Some(MASQUERADE_ALONE) {
-        batch.push(MASQUERADE.delete());
-    } else {
-        batch.extend(groups.iter().map(|(table, chain)| table.delete_chain(chain)));
+    /// The removal of the companions, and of what is not used any more where that is to be `tidy`.
+    fn removal(&self, tidy: bool) -> Vec<Request> {
+        let mut batch: Vec<_> = self.companions.iter().map(|(set, key)| set.delete(key)).collect();
+        if !tidy {
+            return batch;
+        }
+        if self.masquerade {
+            batch.push(MASQUERADE.delete());
+        } else {
+            batch.extend(self.groups.iter().flat_map(|group| group::remove(MASQUERADE, group)));
+        }
+        if self.antispoof {
+            batch.push(ANTISPOOF.delete());
+        }
+        batch
     }
-    if unused.contains(&(ANTISPOOF, GUARD)) {
-        batch.push(ANTISPOOF.delete());
-    }
-    Ok(())
 }

@@ -7,7 +7,7 @@ use ipnetwork::IpNetwork;
 use kernel::MacAddr;
 
 use crate::group::Group;
-use crate::layout::{ADDRESSES4, ADDRESSES6, ALLOWED, GUARD, GUARDED};
+use crate::layout::{ADDRESSES4, ADDRESSES6, ALLOWED, FOREIGN, GUARDED};
 use crate::nft::{Element, Key, Set};
 use crate::owner;
 
@@ -48,34 +48,39 @@ impl Wanted {
             .collect()
     }
 
-    /// One element per address and two per guarded link. An address given twice counts once.
+    /// Two elements for each address and for the guarded link, the one in a map and its companion
+    /// (see `layout`). An address given twice counts once.
     pub(crate) fn elements(&self) -> Vec<Element> {
         let owner = owner::comment(&self.attachment);
         let mut elements: Vec<Element> = Vec::new();
         if let Some(masquerade) = &self.masquerade {
             for address in &masquerade.addresses {
                 let key = Key::Address(address.ip());
-                if elements.iter().all(|e| e.key != key) {
-                    elements.push(Element {
-                        set: addresses(address.is_ipv6()),
-                        key,
-                        jump: Some(Group::of(*address, &masquerade.exempt).chain()),
-                        comment: owner.clone(),
-                    });
+                if elements.iter().any(|e| e.key == key) {
+                    continue;
                 }
+                let group = Group::of(*address, &masquerade.exempt);
+                elements.push(Element {
+                    set: addresses(address.is_ipv6()).clone(),
+                    key: key.clone(),
+                    counter: Some(group.name()),
+                    comment: owner.clone(),
+                });
+                let (set, comment) = (group.members(), String::new());
+                elements.push(Element { set, key, counter: None, comment });
             }
         }
         if let Some(AntiSpoof { link, mac }) = &self.antispoof {
             elements.push(Element {
-                set: &GUARDED,
+                set: GUARDED.clone(),
                 key: Key::Link(link.clone()),
-                jump: Some(GUARD.to_owned()),
+                counter: Some(FOREIGN.to_owned()),
                 comment: owner::with_mac(&owner, *mac),
             });
             elements.push(Element {
-                set: &ALLOWED,
+                set: ALLOWED.clone(),
                 key: Key::LinkAndMac(link.clone(), *mac),
-                jump: None,
+                counter: None,
                 comment: owner.clone(),
             });
         }

@@ -7,6 +7,7 @@ use testkit::{
 
 use super::Pair;
 use crate::conf::{DUAL, bridge, guarded, with};
+use crate::walk::{Fault, points};
 
 /// A way back to the pods, for those that are not masqueraded.
 fn know_pods(outside: &Netns) {
@@ -123,4 +124,33 @@ fn without_macspoofchk_an_address_may_change() {
     let [a, _] = &pair.pods;
     a.run(&["ip", "link", "set", "eth0", "address", "02:00:00:00:00:99"]);
     assert!(ping(a, &pair.attached[1].ip()));
+}
+
+#[test]
+fn a_port_loses_its_guard_only_when_nothing_can_pass_it() {
+    need!(Nft);
+    let node = Node::new();
+    let conf = guarded(&node);
+    let stays = node.pod();
+    node.attach(&conf, &stays);
+    let counted = node.attach_as(&conf, &stays, "net1");
+    let (mut kept, mut lost) = (0, 0);
+    for at in 1..=points(&node.del_call(&counted)) {
+        for fault in [Fault::Fail, Fault::Die] {
+            let pod = node.pod();
+            let attached = node.attach(&conf, &pod);
+            let port = attached.host_link();
+            node.del_call(&attached).fault(&fault.order(at)).run();
+            if let Some(link) = node.link(&port) {
+                let up = link["flags"].as_array().unwrap().contains(&json!("UP"));
+                let rules = node.run(&["nft", "list", "map", "bridge", "podwire", "guarded"]);
+                let guarded = rules.contains(&port);
+                assert!(guarded || !up, "{}: {link}\n{rules}", fault.order(at));
+                kept += usize::from(guarded);
+                lost += usize::from(!guarded);
+            }
+            node.del(&attached).ok();
+        }
+    }
+    assert!(kept > 0 && lost > 0, "no DEL ended before the guard was removed, or none after");
 }

@@ -13,8 +13,8 @@ const LIST_TABLE: u16 = 1;
 const LIST_SET: u16 = 2;
 const LIST_ELEMENTS: u16 = 3;
 const ELEMENT_KEY: u16 = 1;
-const ELEMENT_DATA: u16 = 2;
 const ELEMENT_USERDATA: u16 = 6;
+const ELEMENT_OBJECT: u16 = 9;
 
 /// A link's name in a key: padded with zeros to 16 bytes (`IFNAMSIZ`).
 const NAME: usize = 16;
@@ -73,33 +73,36 @@ impl fmt::Display for Key {
 /// An element of one of our sets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Element {
-    pub(crate) set: &'static Set,
+    pub(crate) set: Set,
     pub(crate) key: Key,
-    /// Of a map: the chain to jump to.
-    pub(crate) jump: Option<String>,
+    /// Of a map: the counter that it leads to.
+    pub(crate) counter: Option<String>,
+    /// Empty where there is none.
     pub(crate) comment: String,
 }
 
 impl Element {
     /// `nft create element`: EEXIST when the key is taken.
     pub(crate) fn insert(&self) -> Request {
-        let mut element = key(&self.key).with(ELEMENT_USERDATA, &userdata::comment(&self.comment));
-        if let Some(chain) = &self.jump {
-            let data = expression::verdict_data(expression::JUMP, Some(chain));
-            element = element.with_nest(ELEMENT_DATA, &data);
+        let mut element = key(&self.key);
+        if !self.comment.is_empty() {
+            element = element.with(ELEMENT_USERDATA, &userdata::comment(&self.comment));
+        }
+        if let Some(counter) = &self.counter {
+            element = element.with_text(ELEMENT_OBJECT, counter);
         }
         let flags = libc::NLM_F_CREATE | libc::NLM_F_EXCL;
         self.set.elements("add the element", &self.key.to_string(), (NEW_ELEMENT, flags), element)
     }
 
     /// The elements that the kernel told of `set`.
-    pub(crate) fn listed(set: &'static Set, object: &Object) -> impl Iterator<Item = Self> {
+    pub(crate) fn listed(set: &Set, object: &Object) -> impl Iterator<Item = Self> {
         object.attributes().nest(LIST_ELEMENTS).filter_map(move |(_, element)| {
             let element = Reader::new(element);
             Some(Self {
-                set,
+                set: set.clone(),
                 key: Key::parse(set.key, expression::value_of(&element.nest(ELEMENT_KEY))?)?,
-                jump: expression::chain_of(&element.nest(ELEMENT_DATA)).map(str::to_owned),
+                counter: element.text(ELEMENT_OBJECT).map(str::to_owned),
                 comment: element
                     .find(ELEMENT_USERDATA)
                     .and_then(userdata::comment_of)
@@ -123,11 +126,11 @@ impl Set {
 
     /// All elements, for a dump.
     pub(crate) fn all(&self) -> Request {
-        self.request("list the elements of", "", GET_ELEMENT, 0, self.named())
+        self.request("list the elements of", "", GET_ELEMENT, 0, self.list())
     }
 
-    fn named(&self) -> Attributes {
-        Attributes::new().with_text(LIST_TABLE, self.table.name).with_text(LIST_SET, self.name)
+    fn list(&self) -> Attributes {
+        Attributes::new().with_text(LIST_TABLE, self.table.name).with_text(LIST_SET, &self.name)
     }
 
     fn elements(
@@ -137,7 +140,7 @@ impl Set {
         (message, flags): (u8, i32),
         element: Attributes,
     ) -> Request {
-        let attributes = self.named().with_list(LIST_ELEMENTS, ITEM, &[element]);
+        let attributes = self.list().with_list(LIST_ELEMENTS, ITEM, &[element]);
         self.request(op, key, message, flags, attributes)
     }
 }

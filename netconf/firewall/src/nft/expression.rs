@@ -10,7 +10,7 @@ use super::{IPV4, IPV6, ITEM};
 /// Verdicts: `NF_*` of netfilter and `NFT_*` of nf_tables, which are negative.
 pub(crate) const ACCEPT: u32 = 1;
 pub(crate) const DROP: u32 = 0;
-pub(crate) const JUMP: u32 = 0xffff_fffd;
+const JUMP: u32 = 0xffff_fffd;
 const GOTO: u32 = 0xffff_fffc;
 pub(crate) const RETURN: u32 = 0xffff_fffb;
 
@@ -81,14 +81,18 @@ pub(crate) fn ether_source_behind_name() -> Attributes {
     payload(REGISTER_2, LINK_HEADER, 6, 6)
 }
 
-/// `vmap @map`: the verdict of what was loaded.
-pub(crate) fn verdict_of(map: &str) -> Attributes {
-    lookup(map, true)
+/// `!= @set`: nothing that is in it goes on.
+pub(crate) fn not_in_set(set: &str) -> Attributes {
+    const INVERTED: u32 = 1;
+    named(
+        "lookup",
+        &Attributes::new().with_text(1, set).with_u32(2, REGISTER_1).with_u32(5, INVERTED),
+    )
 }
 
-/// `@set`: nothing that is not in it goes on.
-pub(crate) fn in_set(set: &str) -> Attributes {
-    lookup(set, false)
+/// `counter name ... map @map`: nothing that is not in it goes on, what is in it is counted.
+pub(crate) fn counted_in(map: &str) -> Attributes {
+    named("objref", &Attributes::new().with_u32(3, REGISTER_1).with_text(4, map))
 }
 
 /// `drop`, `return`, ...
@@ -97,9 +101,10 @@ pub(crate) fn verdict(code: u32) -> Attributes {
     const IMMEDIATE: u16 = 2;
     named(
         "immediate",
-        &Attributes::new()
-            .with_u32(REGISTER, TO_VERDICT)
-            .with_nest(IMMEDIATE, &verdict_data(code, None)),
+        &Attributes::new().with_u32(REGISTER, TO_VERDICT).with_nest(
+            IMMEDIATE,
+            &Attributes::new().with_nest(VERDICT, &Attributes::new().with_u32(VERDICT_CODE, code)),
+        ),
     )
 }
 
@@ -108,17 +113,8 @@ pub(crate) fn masquerade() -> Attributes {
     named("masq", &Attributes::new())
 }
 
-/// A verdict as data, of an immediate or a map's element.
-pub(super) fn verdict_data(code: u32, chain: Option<&str>) -> Attributes {
-    let mut verdict = Attributes::new().with_u32(VERDICT_CODE, code);
-    if let Some(chain) = chain {
-        verdict = verdict.with_text(VERDICT_CHAIN, chain);
-    }
-    Attributes::new().with_nest(VERDICT, &verdict)
-}
-
-/// The chain in such data, if it leads to one.
-pub(super) fn chain_of<'a>(data: &Reader<'a>) -> Option<&'a str> {
+/// The chain that an immediate verdict leads to, if it does.
+fn chain_of<'a>(data: &Reader<'a>) -> Option<&'a str> {
     let verdict = data.nest(VERDICT);
     match verdict.number(VERDICT_CODE)? {
         JUMP | GOTO => verdict.text(VERDICT_CHAIN),
@@ -219,14 +215,6 @@ fn masked(mask: &[u8]) -> Attributes {
             .with_nest(4, &value(mask))
             .with_nest(5, &value(&vec![0; mask.len()])),
     )
-}
-
-fn lookup(set: &str, for_verdict: bool) -> Attributes {
-    let mut attributes = Attributes::new().with_text(1, set).with_u32(2, REGISTER_1);
-    if for_verdict {
-        attributes = attributes.with_u32(3, TO_VERDICT);
-    }
-    named("lookup", &attributes)
 }
 
 fn named(name: &str, data: &Attributes) -> Attributes {

@@ -4,10 +4,8 @@
 
 /// `NFTNL_UDATA_*_COMMENT` of tables, chains, rules and elements alike.
 const COMMENT: u8 = 0;
-/// `NFTNL_UDATA_SET_KEYBYTEORDER`, `..._DATABYTEORDER` and `..._DATA_INTERVAL`.
+/// `NFTNL_UDATA_SET_KEYBYTEORDER`
 const KEY_BYTE_ORDER: u8 = 0;
-const DATA_BYTE_ORDER: u8 = 1;
-const DATA_INTERVAL: u8 = 6;
 
 /// The longest comment that nft reads back in (`NFTNL_UDATA_COMMENT_MAXLEN`, less the NUL).
 pub(crate) const COMMENT_LIMIT: usize = 127;
@@ -23,13 +21,9 @@ pub(super) fn comment(text: &str) -> Vec<u8> {
 }
 
 /// What nft wants to know of a set.
-pub(super) fn set(key_byte_order: u32, map: bool) -> Vec<u8> {
+pub(super) fn set(key_byte_order: u32) -> Vec<u8> {
     let mut userdata = Vec::new();
     push(&mut userdata, KEY_BYTE_ORDER, &key_byte_order.to_ne_bytes());
-    if map {
-        push(&mut userdata, DATA_BYTE_ORDER, &0_u32.to_ne_bytes());
-        push(&mut userdata, DATA_INTERVAL, &0_u32.to_ne_bytes());
-    }
     userdata
 }
 

@@ -25,7 +25,7 @@ fn who(n: u8) -> Attachment {
 
 fn remove(n: u8) {
     let known = ips(&[&format!("10.{}.0.{n}", n % 2 + 1), &format!("fd00:{}::{n}", n % 2 + 1)]);
-    del(&who(n), &known, Some(&format!("veth{n}").parse().unwrap())).unwrap();
+    del(&who(n), Some(&known), Some(&format!("veth{n}").parse().unwrap())).unwrap();
 }
 
 /// Does it for each number in a thread of its own, all starting together.

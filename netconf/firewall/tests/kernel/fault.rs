@@ -24,8 +24,9 @@ fn a_process_does_the_verb_it_is_told() {
     let c1 = attachment("net", "c1");
     match verb.as_str() {
         "add" => add(&wanted()).unwrap(),
-        "del" => del(&c1, &ips(&["10.1.0.5", "fd00:1::5"]), Some(&veth1)).unwrap(),
-        "del without addresses" => del(&c1, &[], Some(&veth1)).unwrap(),
+        "del" => del(&c1, Some(&ips(&["10.1.0.5", "fd00:1::5"])), Some(&veth1)).unwrap(),
+        "del without addresses" => del(&c1, None, Some(&veth1)).unwrap(),
+        "del of the link" => del(&c1, Some(&[]), Some(&veth1)).unwrap(),
         "gc" => gc(&c1.network, &BTreeSet::new()).unwrap(),
         other => panic!("no verb {other}"),
     }

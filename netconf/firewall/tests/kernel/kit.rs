@@ -79,7 +79,7 @@ pub fn items(kind: &str) -> Vec<serde_json::Value> {
 
 /// The elements of a set or map of ours, as nft's text.
 pub fn elements(family: &str, set: &str) -> Vec<String> {
-    items(if set == "allowed" { "set" } else { "map" })
+    items(if matches!(set, "addresses4" | "addresses6" | "guarded") { "map" } else { "set" })
         .into_iter()
         .filter(|s| s["family"] == family && s["table"] == "podwire" && s["name"] == set)
         .flat_map(|s| s["elem"].as_array().cloned().unwrap_or_default())

@@ -18,6 +18,13 @@ fn everything(container: &str) -> Wanted {
     wanted
 }
 
+/// The names of the groups.
+fn groups() -> Vec<String> {
+    let chains = items("chain").into_iter();
+    let names = chains.map(|chain| chain["name"].as_str().unwrap().to_owned());
+    names.filter(|name| name.starts_with("pods-")).collect()
+}
+
 #[test]
 fn nft_lists_what_an_add_made() {
     Namespace::new().run(|| {
@@ -37,7 +44,7 @@ fn nft_reads_back_in_what_it_lists() {
         std::fs::write(file.path(), format!("flush ruleset\n{before}")).unwrap();
         tool("nft", &["-f", file.path().to_str().unwrap()]);
         assert_eq!(ruleset(), before);
-        del(&attachment("net", "c1"), &[], Some(&"veth0a1b2c3d".parse().unwrap())).unwrap();
+        del(&attachment("net", "c1"), None, Some(&"veth0a1b2c3d".parse().unwrap())).unwrap();
         assert_eq!(ruleset(), "");
     });
 }
@@ -57,10 +64,10 @@ fn a_second_add_of_the_same_changes_nothing() {
 fn del_leaves_nothing_and_succeeds_again() {
     Namespace::new().run(|| {
         let link = "veth0a1b2c3d".parse().unwrap();
-        for known in [ips(&["10.1.0.5", "fd00:1::5"]), Vec::new()] {
+        for known in [Some(ips(&["10.1.0.5", "fd00:1::5"])), None] {
             add(&everything("c1")).unwrap();
             for _ in 0..2 {
-                del(&attachment("net", "c1"), &known, Some(&link)).unwrap();
+                del(&attachment("net", "c1"), known.as_deref(), Some(&link)).unwrap();
                 assert_eq!(ruleset(), "");
             }
         }
@@ -78,8 +85,8 @@ fn del_leaves_others_alone() {
         add(&antispoof(attachment("net", "c2"), "veth2", "0a:58:0a:01:00:02")).unwrap();
         assert_ne!(ruleset(), before);
         let link = "veth2".parse().unwrap();
-        del(&attachment("net", "c2"), &ips(&["10.1.0.2"]), Some(&link)).unwrap();
-        del(&attachment("other", "c2"), &[], None).unwrap();
+        del(&attachment("net", "c2"), Some(&ips(&["10.1.0.2"])), Some(&link)).unwrap();
+        del(&attachment("other", "c2"), None, None).unwrap();
         assert_eq!(ruleset(), before);
     });
 }
@@ -94,8 +101,8 @@ fn a_late_del_does_not_remove_the_next_owners_elements() {
         add(&new).unwrap();
         let before = ruleset();
         assert!(before.contains("net/new/eth0") && !before.contains("net/old"), "{before}");
-        del(&old, &ips(&["10.1.0.1"]), Some(&"veth1".parse().unwrap())).unwrap();
-        del(&old, &[], None).unwrap();
+        del(&old, Some(&ips(&["10.1.0.1"])), Some(&"veth1".parse().unwrap())).unwrap();
+        del(&old, None, None).unwrap();
         assert_eq!(ruleset(), before);
         assert!(check(&new).unwrap().is_empty());
     });
@@ -104,7 +111,7 @@ fn a_late_del_does_not_remove_the_next_owners_elements() {
 #[test]
 fn an_add_replaces_what_a_dead_attachment_left_under_its_address() {
     Namespace::new().run(|| {
-        // The dead one's subnet was another, so its element leads to another chain.
+        // The dead one's subnet was another, so it was of another group.
         add(&masquerade(attachment("net", "dead"), &["10.1.0.1/24"])).unwrap();
         add(&antispoof(attachment("net", "dead"), "veth1", "0a:58:0a:01:00:01")).unwrap();
         let new = masquerade(attachment("net", "new"), &["10.1.0.1/16"]);
@@ -115,6 +122,7 @@ fn an_add_replaces_what_a_dead_attachment_left_under_its_address() {
         assert!(check(&guarded).unwrap().is_empty());
         assert_eq!(elements("inet", "addresses4").len(), 1);
         assert_eq!(elements("bridge", "guarded").len(), 1);
+        assert!(!ruleset().contains("10.1.0.0/24"), "a group without users: {}", ruleset());
         let allowed = elements("bridge", "allowed");
         assert!(allowed.len() == 1 && allowed[0].contains("0a:58:0a:01:00:02"), "{allowed:?}");
     });
@@ -125,13 +133,18 @@ fn a_flushed_ruleset_is_made_again_by_the_next_add() {
     Namespace::new().run(|| {
         add(&everything("c1")).unwrap();
         let before = ruleset();
+        let group = groups().remove(0);
         for damage in [
-            "flush ruleset",
-            "delete table bridge podwire",
-            "flush chain inet podwire postrouting\ndelete map inet podwire addresses4",
+            "flush ruleset".to_owned(),
+            "delete table bridge podwire".to_owned(),
+            "flush chain bridge podwire prerouting".to_owned(),
+            format!("flush set inet podwire {group}"),
+            format!("flush chain inet podwire {group}\ndelete set inet podwire {group}"),
+            format!("delete chain inet podwire {group}\ndelete map inet podwire addresses4"),
+            format!("flush map inet podwire addresses4\ndelete counter inet podwire {group}"),
         ] {
             let file = tempfile::NamedTempFile::new().unwrap();
-            std::fs::write(file.path(), damage).unwrap();
+            std::fs::write(file.path(), &damage).unwrap();
             tool("nft", &["-f", file.path().to_str().unwrap()]);
             assert!(!check(&everything("c1")).unwrap().is_empty(), "{damage}");
             add(&everything("c1")).unwrap();
@@ -162,7 +175,8 @@ fn check_tells_each_difference_in_words() {
         let mut less = wanted.clone();
         less.masquerade.as_mut().unwrap().exempt.clear();
         let differences = check(&less).unwrap();
-        assert!(differences[0].contains("leads to the chain pods-"), "{differences:?}");
+        assert!(differences[0].contains("is counted in pods-"), "{differences:?}");
+        assert!(differences[1].contains("is missing"), "not of that group: {differences:?}");
 
         let handle = items("rule")
             .into_iter()
@@ -170,10 +184,48 @@ fn check_tells_each_difference_in_words() {
             .map(|r| (r["chain"].as_str().unwrap().to_owned(), r["handle"].to_string()))
             .unwrap();
         tool("nft", &["delete", "rule", "inet", "podwire", &handle.0, "handle", &handle.1]);
-        tool("nft", &["flush", "chain", "bridge", "podwire", "guard"]);
+        tool("nft", &["flush", "chain", "bridge", "podwire", "prerouting"]);
         let differences = check(&wanted).unwrap().join("\n");
-        assert!(differences.contains(&handle.0), "{differences}");
-        assert!(differences.contains("chain guard"), "{differences}");
+        assert!(differences.contains(&format!("rules of the chain {}", handle.0)), "{differences}");
+        assert!(differences.contains("rules of the chain prerouting"), "{differences}");
+        assert!(!differences.contains("is missing"), "{differences}");
+        tool("nft", &["flush", "set", "bridge", "podwire", "allowed"]);
+        tool("nft", &["flush", "set", "inet", "podwire", &handle.0]);
+        let differences = check(&wanted).unwrap().join("\n");
+        assert_eq!(differences.matches("is missing").count(), 2, "{differences}");
+    });
+}
+
+#[test]
+fn del_goes_on_where_half_was_removed_by_hand() {
+    Namespace::new().run(|| {
+        let known = ips(&["10.1.0.5", "fd00:1::5"]);
+        let link = "veth0a1b2c3d".parse().unwrap();
+        add(&everything("c1")).unwrap();
+        tool("nft", &["flush", "set", "bridge", "podwire", "allowed"]);
+        tool("nft", &["flush", "set", "inet", "podwire", &groups()[0]]);
+        tool("nft", &["flush", "chain", "inet", "podwire", &groups()[1]]);
+        del(&attachment("net", "c1"), Some(&known), Some(&link)).unwrap();
+        assert_eq!(ruleset(), "");
+    });
+}
+
+#[test]
+fn what_somebody_elses_rule_uses_stays_and_the_elements_go() {
+    Namespace::new().run(|| {
+        for (container, address) in [("c1", "10.2.0.5/16"), ("c2", "10.1.0.5/16")] {
+            add(&masquerade(attachment("net", container), &[address])).unwrap();
+        }
+        let group = groups().remove(0);
+        tool("nft", &["add", "chain", "inet", "podwire", "theirs"]);
+        let rule = format!("add rule inet podwire theirs ip saddr @{group} accept");
+        tool("nft", &rule.split(' ').collect::<Vec<_>>());
+        for container in ["c1", "c2"] {
+            del(&attachment("net", container), None, None).unwrap();
+        }
+        assert_eq!(elements("inet", "addresses4").len(), 0);
+        assert_eq!(elements("inet", &group).len(), 0);
+        assert!(ruleset().contains("accept"), "{}", ruleset());
     });
 }
 

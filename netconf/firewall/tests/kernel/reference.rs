@@ -13,9 +13,9 @@ use serde_json::json;
 use crate::kit::{Namespace, antispoof, attachment, ips, masquerade, tool};
 
 /// The reference plugins, where they are installed: Debian's `containernetworking-plugins`, or
-/// where `PODWIRE_REFERENCE` says.
+/// where `REFERENCE_PLUGINS` says.
 fn reference() -> Option<PathBuf> {
-    let path = std::env::var_os("PODWIRE_REFERENCE").unwrap_or_else(|| "/usr/lib/cni".into());
+    let path = std::env::var_os("REFERENCE_PLUGINS").unwrap_or_else(|| "/usr/lib/cni".into());
     if Path::new(&path).join("bridge").is_file() {
         return Some(path.into());
     }
@@ -91,7 +91,7 @@ fn without_counts(text: &str) -> String {
 #[test]
 fn del_removes_what_the_reference_made_in_nf_tables_and_leaves_the_neighbours() {
     for backend in ["nftables", "iptables"] {
-        for known in [&["10.1.0.5", "fd00:1::5"][..], &[]] {
+        for known in [Some(&["10.1.0.5", "fd00:1::5"][..]), None] {
             let (node, container) = (Namespace::new(), Namespace::new());
             let Some(reference) = Node::new(backend, &container) else { return };
             node.run(move || {
@@ -110,11 +110,12 @@ fn del_removes_what_the_reference_made_in_nf_tables_and_leaves_the_neighbours() 
                 assert_eq!(check(&wanted).unwrap(), Vec::<String>::new());
 
                 for _ in 0..2 {
-                    del(&c1, &ips(known), Some(&"veth1".parse().unwrap())).unwrap();
+                    let known = known.map(ips);
+                    del(&c1, known.as_deref(), Some(&"veth1".parse().unwrap())).unwrap();
                     assert_eq!(ruleset(), before, "{backend}, {known:?}");
                 }
                 assert!(!check(&wanted).unwrap().is_empty());
-                del(&attachment("net", "c0"), &[], None).unwrap();
+                del(&attachment("net", "c0"), None, None).unwrap();
                 let after = ruleset();
                 assert!(!after.contains("10.1.0.4") && !after.contains("CNI-"), "{after}");
                 assert!(!after.contains("macspoofchk"), "{after}");
@@ -134,9 +135,9 @@ fn two_interfaces_of_a_container_share_the_reference_chain_until_the_last_goes()
         reference.add(&first, &["10.1.0.5/16"]);
         let before = ruleset();
         reference.add(&second, &["10.1.0.6/16"]);
-        del(&second, &ips(&["10.1.0.6"]), None).unwrap();
+        del(&second, Some(&ips(&["10.1.0.6"])), None).unwrap();
         assert_eq!(ruleset(), before);
-        del(&first, &ips(&["10.1.0.5"]), None).unwrap();
+        del(&first, Some(&ips(&["10.1.0.5"])), None).unwrap();
         assert!(!ruleset().contains("CNI-"), "{}", ruleset());
     });
 }
@@ -156,7 +157,7 @@ fn del_removes_what_the_reference_made_with_iptables_legacy() {
             let both = ["iptables-legacy-save", "ip6tables-legacy-save"];
             both.map(|save| without_counts(&tool(save, &["-t", "nat"])))
         };
-        for known in [&["10.1.0.5", "fd00:1::5"][..], &[]] {
+        for known in [Some(&["10.1.0.5", "fd00:1::5"][..]), None] {
             reference.add(&attachment("net", "c0"), &["10.1.0.4/16", "fd00:1::4/64"]);
             container.ip("link delete eth0");
             let before = save();
@@ -164,10 +165,10 @@ fn del_removes_what_the_reference_made_with_iptables_legacy() {
             container.ip("link delete eth0");
             assert!(save()[0].contains("10.1.0.5") && save()[1].contains("fd00:1::5"));
             for _ in 0..2 {
-                del(&attachment("net", "c1"), &ips(known), None).unwrap();
+                del(&attachment("net", "c1"), known.map(ips).as_deref(), None).unwrap();
                 assert_eq!(save(), before, "{known:?}");
             }
-            del(&attachment("net", "c0"), &[], None).unwrap();
+            del(&attachment("net", "c0"), None, None).unwrap();
             assert!(!save().concat().contains("CNI-"), "{:?}", save());
         }
     });

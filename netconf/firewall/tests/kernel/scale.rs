@@ -57,6 +57,19 @@ fn add_and_del_cost_the_same_among_four_thousand() {
 }
 
 #[test]
+fn an_attachment_without_addresses_is_removed_without_a_look_at_others_addresses() {
+    Namespace::new().run(|| {
+        populate(0..1);
+        add(&wanted()).unwrap();
+        let counts = requests("del of the link");
+        assert_eq!(counts.get("netfilter transaction"), Some(&1), "{counts:?}");
+        assert_eq!(counts.get("netfilter dump"), None, "{counts:?}");
+        assert_eq!(elements("bridge", "guarded").len(), 0);
+        assert_eq!(elements("inet", "addresses4").len(), 251);
+    });
+}
+
+#[test]
 fn an_attachment_is_found_among_four_thousand_without_its_address() {
     Namespace::new().run(|| {
         populate(0..16);

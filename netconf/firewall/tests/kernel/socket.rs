@@ -80,7 +80,7 @@ fn a_dump_during_constant_change_ends_and_misses_next_to_nothing() {
             thread::spawn(move || {
                 while !stop.load(Ordering::Relaxed) {
                     add(&masquerade(attachment("net", "x"), &["10.9.0.1/16"])).unwrap();
-                    del(&attachment("net", "x"), &ips(&["10.9.0.1"]), None).unwrap();
+                    del(&attachment("net", "x"), Some(&ips(&["10.9.0.1"])), None).unwrap();
                 }
             })
         };

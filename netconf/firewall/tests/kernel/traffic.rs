@@ -108,7 +108,12 @@ fn a_pod_is_seen_outside_under_the_nodes_address_and_in_its_subnet_under_its_own
     assert_eq!(net.seen_at("2001:db8::2"), "fd00:1::5");
 
     let to_add = wanted.clone();
-    net.node.run(move || add(&to_add).unwrap());
+    net.node.run(move || {
+        // Other groups' chains come before and after.
+        add(&masquerade(attachment("net", "c0"), &["10.8.0.1/16", "fd00:8::1/64"])).unwrap();
+        add(&to_add).unwrap();
+        add(&masquerade(attachment("net", "c2"), &["10.9.0.1/16", "fd00:9::1/64"])).unwrap();
+    });
     assert_eq!(net.seen_at("192.0.2.2"), "192.0.2.1");
     assert_eq!(net.seen_at("10.1.9.9"), "10.1.0.5", "the own subnet");
     assert_eq!(net.seen_at("198.51.100.1"), "10.1.0.5", "an exempt destination");
@@ -116,7 +121,9 @@ fn a_pod_is_seen_outside_under_the_nodes_address_and_in_its_subnet_under_its_own
     assert_eq!(net.seen_at("fd00:1::9"), "fd00:1::5", "the own subnet");
     net.node.run(move || assert!(check(&wanted).unwrap().is_empty()));
 
-    net.node.run(|| del(&attachment("net", "c1"), &ips(&["10.1.0.5", "fd00:1::5"]), None).unwrap());
+    net.node.run(|| {
+        del(&attachment("net", "c1"), Some(&ips(&["10.1.0.5", "fd00:1::5"])), None).unwrap();
+    });
     assert_eq!(net.seen_at("192.0.2.2"), "10.1.0.5");
     assert_eq!(net.seen_at("2001:db8::2"), "fd00:1::5");
 }
@@ -172,7 +179,9 @@ fn a_frame_with_a_foreign_address_is_dropped_and_an_honest_one_passes() {
     assert!(reaches(&free, foreign), "a link that is not guarded");
 
     node.run(|| {
-        del(&attachment("net", "c1"), &[], Some(&"veth1".parse().unwrap())).unwrap();
+        let counter = tool("nft", &["list", "counter", "bridge", "podwire", "foreign"]);
+        assert!(!counter.contains("packets 0"), "what was dropped is counted: {counter}");
+        del(&attachment("net", "c1"), None, Some(&"veth1".parse().unwrap())).unwrap();
         assert_eq!(tool("nft", &["list", "ruleset"]), "");
     });
     assert!(reaches(&guarded, "0a:58:0a:01:00:78"));

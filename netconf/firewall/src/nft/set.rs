@@ -1,0 +1,107 @@
+//! Sets, and maps from keys to counters.
+//!
+//! Both are hash tables in the kernel, and an element costs the same however many there are. That
+//! does not hold for maps to verdicts: a new element that jumps has the kernel go through all the
+//! others, in search of loops (`nft_lookup_validate`).
+
+use std::borrow::Cow;
+
+use kernel::netfilter::{Attributes, Request};
+
+use super::{COUNTER, DEL_SET, NEW_SET, Table, userdata};
+
+const SET_TABLE: u16 = 1;
+const SET_NAME: u16 = 2;
+const SET_FLAGS: u16 = 3;
+const SET_KEY_TYPE: u16 = 4;
+const SET_KEY_LENGTH: u16 = 5;
+const SET_ID: u16 = 10;
+const SET_USERDATA: u16 = 13;
+const SET_OBJECT_TYPE: u16 = 15;
+/// `NFT_SET_OBJECT`
+const OBJECTS: u32 = 0x40;
+/// The kernel wants an id, by which a message could refer to a set of the same transaction. Ours
+/// refer to sets by their names.
+const ID: u32 = 1;
+
+/// A set, or a map to counters.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Set {
+    pub(crate) table: Table,
+    pub(crate) name: Cow<'static, str>,
+    /// What its keys are: known to nft alone, the kernel sees bytes.
+    pub(crate) key: KeyType,
+    /// True for a map to counters.
+    pub(crate) counters: bool,
+}
+
+/// What the keys of a set are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum KeyType {
+    Ipv4,
+    Ipv6,
+    Link,
+    LinkAndMac,
+}
+
+impl KeyType {
+    /// The addresses of a family.
+    pub(crate) const fn address(v6: bool) -> Self {
+        if v6 { Self::Ipv6 } else { Self::Ipv4 }
+    }
+
+    /// Nft's number for the type (its `enum datatypes`; a concatenation has six bits for each
+    /// part), the key's length in bytes, and nft's number for the byte order (2 is big endian, 1
+    /// the machine's, 0 none).
+    fn in_nft(self) -> (u32, u32, u32) {
+        const ADDRESS4: u32 = 7;
+        const ADDRESS6: u32 = 8;
+        const ETHER: u32 = 9;
+        const IFNAME: u32 = 41;
+        match self {
+            Self::Ipv4 => (ADDRESS4, 4, 2),
+            Self::Ipv6 => (ADDRESS6, 16, 2),
+            Self::Link => (IFNAME, 16, 1),
+            Self::LinkAndMac => (IFNAME << 6 | ETHER, 24, 0),
+        }
+    }
+}
+
+impl Set {
+    /// `nft add set` or `nft add map`: no error when it is there.
+    pub(crate) fn create(&self) -> Request {
+        let (kind, length, order) = self.key.in_nft();
+        let mut attributes = self
+            .named()
+            .with_u32(SET_FLAGS, if self.counters { OBJECTS } else { 0 })
+            .with_u32(SET_KEY_TYPE, kind)
+            .with_u32(SET_KEY_LENGTH, length)
+            .with_u32(SET_ID, ID)
+            .with(SET_USERDATA, &userdata::set(order));
+        if self.counters {
+            attributes = attributes.with_u32(SET_OBJECT_TYPE, COUNTER);
+        }
+        self.request("create the set", "", NEW_SET, libc::NLM_F_CREATE, attributes)
+    }
+
+    /// `nft delete set`, with its elements; EBUSY while a rule looks in it.
+    pub(crate) fn remove(&self) -> Request {
+        self.request("delete the set", "", DEL_SET, 0, self.named())
+    }
+
+    fn named(&self) -> Attributes {
+        Attributes::new().with_text(SET_TABLE, self.table.name).with_text(SET_NAME, &self.name)
+    }
+
+    pub(super) fn request(
+        &self,
+        op: &'static str,
+        key: &str,
+        message: u8,
+        flags: i32,
+        attributes: Attributes,
+    ) -> Request {
+        let space = if key.is_empty() { "" } else { " " };
+        self.table.request(op, &format!("{}{space}{key}", self.name), message, flags, attributes)
+    }
+}
