@@ -81,12 +81,12 @@ fn silence(host: &Socket, near: &Link) -> kernel::Result<()> {
 
 /// Removes a pair whose host end is not ours: one of the reference plugins.
 fn remove_inner(call: &Call, host: &Socket) -> Result<(), Error> {
-    let netns = match &call.netns {
+    let Some(path) = &call.netns else { return Ok(()) };
+    match Netns::find(path)? {
+        Some(netns) => Ok(veth::remove_foreign(host, &netns, &call.attachment)?),
         // Nothing can be left in a namespace that is gone.
-        Some(path) => Netns::find(path)?,
-        None => None,
-    };
-    Ok(veth::remove_pair(host, netns.as_ref(), &call.attachment)?)
+        None => Ok(()),
+    }
 }
 
 /// Removes every attachment of the network that is not listed.

@@ -123,8 +123,9 @@ pub fn interface_exists(attachment: &Attachment, netns: &Netns) -> Error {
 pub fn find(host: &Socket, attachment: &Attachment) -> kernel::Result<Option<Link>> {
     let alias = owner::alias(attachment);
     for attempt in 0..NAME_ATTEMPTS {
+        // A missing name says nothing of the next: who had taken it may be gone since.
         let Some(link) = link::get(host, &owner::link_name(attachment, attempt))? else {
-            break;
+            continue;
         };
         // A process that was killed between making the pair and marking it leaves no alias.
         if link.kind == "veth" && link.alias.as_ref().is_none_or(|a| *a == alias) {
@@ -142,18 +143,9 @@ pub fn remove(socket: &Socket, link: &Link) -> kernel::Result<()> {
     }
 }
 
-/// Removes an attachment's pair by its host end, or, where that is not ours, by its container end:
-/// one that the reference plugins made is found only there. A link that another attachment of ours
-/// owns, or that is no veth, stays.
-pub fn remove_pair(
-    host: &Socket,
-    netns: Option<&Netns>,
-    attachment: &Attachment,
-) -> kernel::Result<()> {
-    if let Some(link) = find(host, attachment)? {
-        return remove(host, &link);
-    }
-    let Some(netns) = netns else { return Ok(()) };
+/// Removes a pair whose host end is not ours by its container end: one that the reference plugins
+/// made is found only there. A link that another attachment of ours owns, or that is no veth, stays.
+pub fn remove_foreign(host: &Socket, netns: &Netns, attachment: &Attachment) -> kernel::Result<()> {
     let container = netns.socket()?;
     let Some(inner) = link::get(&container, attachment.ifname.as_str())? else { return Ok(()) };
     if inner.kind != "veth" {
