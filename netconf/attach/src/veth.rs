@@ -94,7 +94,9 @@ fn make(
             }
             Some(Err(e)) => return Err(e.into()),
             Some(Ok(())) | None => {
-                router::prepare(&name);
+                if wanted.port.is_none() {
+                    router::prepare(&name);
+                }
                 let rest: Result<Vec<()>, _> = outcomes.collect();
                 if let Err(e) = rest {
                     // The pair is there, but not as wanted.
