@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use cni::Attachment;
@@ -12,17 +12,13 @@ use serde_json::json;
 
 use crate::kit::{Namespace, antispoof, attachment, ips, masquerade, tool};
 
-/// The reference plugins, where they are installed: Debian's `containernetworking-plugins`, or
-/// where `REFERENCE_PLUGINS` says.
+/// The reference plugins, where there are any; else the test is recorded as not run.
 fn reference() -> Option<PathBuf> {
-    let path = std::env::var_os("REFERENCE_PLUGINS").unwrap_or_else(|| "/usr/lib/cni".into());
-    if Path::new(&path).join("bridge").is_file() {
-        return Some(path.into());
+    let found = testkit::reference_directory();
+    if found.is_none() {
+        testkit::not_run("the reference plugins are not installed");
     }
-    let all = std::env::var("PODWIRE_TESTS").is_ok_and(|which| which == "all");
-    assert!(!all, "the reference plugins are not in {}", path.display());
-    let _ = writeln!(std::io::stderr(), "not run: no reference plugins in {}", path.display());
-    None
+    found
 }
 
 /// What the reference plugins are told, and by which iptables they do it.
