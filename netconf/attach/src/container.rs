@@ -79,7 +79,7 @@ pub fn configure(
     };
     let mut requests = Vec::new();
     requests.extend(wanted.addresses.iter().map(|a| address::add(link.index, *a, options)));
-    requests.push(link::set_up(link.index, ifname));
+    requests.push(link::set_up_notifying(link.index, ifname));
     requests.extend(wanted.routes.iter().map(|r| route::add(link.index, r)));
     for outcome in socket.run_all(&requests) {
         match outcome {
@@ -120,7 +120,7 @@ fn prepare(ifname: &str, ipv6: bool, detect_duplicates: bool) -> kernel::Result<
     } else {
         best_effort("ipv6/conf/IF/accept_dad", "0")?;
     }
-    best_effort("ipv4/conf/IF/arp_notify", "1")
+    Ok(())
 }
 
 /// The interface, which has to be there.

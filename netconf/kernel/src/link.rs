@@ -20,7 +20,7 @@ pub use bridge::{create as create_bridge, set_vlan_filtering};
 pub use delete::{delete, delete_by_name};
 pub use get::{get, get_by_index, list};
 pub use port::{PortOptions, set_port};
-pub use set::{set_alias, set_down, set_mac, set_promiscuous, set_up};
+pub use set::{set_alias, set_down, set_mac, set_promiscuous, set_up, set_up_notifying};
 pub use veth::{Veth, create as create_veth};
 pub use vlan::{Vlan, add as add_vlan, delete as delete_vlan, list as list_vlans};
 pub use wait::wait_until_up;

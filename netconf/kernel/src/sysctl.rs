@@ -1,6 +1,7 @@
 //! Sysctls of the network, in the calling thread's namespace (`sysctl -w net...`).
 
 use std::fs;
+use std::io::Write as _;
 use std::path::PathBuf;
 
 use crate::{Error, Result, fault};
@@ -16,7 +17,9 @@ pub fn read(key: &str) -> Result<String> {
 /// Writes `/proc/sys/net/<key>`.
 pub fn write(key: &str, value: &str) -> Result<()> {
     fault::point("write a sysctl")
-        .and_then(|()| fs::write(path(key), value))
+        // Without O_CREAT, for which the kernel would lock the directory first.
+        .and_then(|()| fs::OpenOptions::new().write(true).open(path(key)))
+        .and_then(|mut file| file.write_all(value.as_bytes()))
         .map_err(|e| Error::new("write the sysctl", format_args!("net/{key}={value}"), e))
 }
 

@@ -1,6 +1,7 @@
 //! Changing a link.
 
-use netlink_packet_route::link::LinkMessage;
+use netlink_packet_core::DefaultNla;
+use netlink_packet_route::link::{LinkAttribute, LinkMessage};
 use rtnetlink::{LinkMessageBuilder, LinkUnspec};
 
 use crate::message::kind;
@@ -11,6 +12,32 @@ use crate::{MacAddr, Request};
 /// `ip link set dev NAME up`
 pub fn set_up(index: u32, name: &str) -> Request {
     request("set up the link", name, &link(index).up().build())
+}
+
+/// Sets it up, with the sysctl `net.ipv4.conf.NAME.arp_notify` on: the kernel tells its neighbours
+/// of a new hardware address. One request instead of two system calls on a file that the kernel has
+/// to make first.
+///
+/// `sysctl -w net.ipv4.conf.NAME.arp_notify=1; ip link set dev NAME up`
+pub fn set_up_notifying(index: u32, name: &str) -> Request {
+    let message = link(index).up().append_extra_attribute(arp_notify()).build();
+    request("set up the link", name, &message)
+}
+
+/// `IFLA_AF_SPEC { AF_INET { IFLA_INET_CONF { IPV4_DEVCONF_ARP_NOTIFY: 1 } } }`, as
+/// net/ipv4/devinet.c `inet_set_link_af` reads it.
+fn arp_notify() -> LinkAttribute {
+    const IFLA_AF_SPEC: u16 = 26;
+    const IFLA_INET_CONF: u16 = 1;
+    const IPV4_DEVCONF_ARP_NOTIFY: u16 = 22;
+    let nest = |kind: u16, value: &[u8]| {
+        let length = u16::try_from(4 + value.len()).unwrap_or(u16::MAX);
+        [&length.to_ne_bytes(), &kind.to_ne_bytes(), value].concat()
+    };
+    let switch = nest(IPV4_DEVCONF_ARP_NOTIFY, &1_u32.to_ne_bytes());
+    let family = u16::try_from(libc::AF_INET).unwrap_or_default();
+    let value = nest(family, &nest(IFLA_INET_CONF, &switch));
+    LinkAttribute::Other(DefaultNla::new(IFLA_AF_SPEC, value))
 }
 
 /// Sets it down.
