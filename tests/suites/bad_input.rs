@@ -49,6 +49,9 @@ fn bridge_names_key_and_value() {
             (json!({"mtu": 1500.5}), 7, &["mtu"]),
             (json!({"isGateway": "yes"}), 6, &["isGateway"]),
             (json!({"bridge": 7}), 6, &["bridge"]),
+            (json!({"bridge": "br%d"}), 7, &["bridge", "br%d", "pattern"]),
+            (json!({"bridge": "all"}), 7, &["bridge", "all"]),
+            (json!({"mtu": 1000}), 7, &["mtu", "1000", "1280"]),
             (json!({"vlan": 5000}), 7, &["vlan", "5000"]),
             (json!({"vlan": 4095}), 7, &["vlan", "4095"]),
             (json!({"vlan": -1}), 7, &["vlan", "-1"]),
@@ -304,6 +307,21 @@ fn a_namespace_that_is_none_or_our_own_is_named() {
         }
         std::fs::remove_file(&file).unwrap();
         before.assert_same(&node.snapshot());
+    }
+}
+
+#[test]
+fn a_fifo_or_a_loop_for_a_namespace_holds_nobody_up() {
+    let (node, pod) = (Node::new(), Pod::new());
+    let path = |name: &str| node.directory().join(name).to_str().unwrap().to_owned();
+    let (fifo, knot) = (path("fifo"), path("knot"));
+    node.run(&["mkfifo", &fifo]);
+    std::os::unix::fs::symlink(&knot, &knot).unwrap();
+    let conf = bridge(&node, DUAL);
+    for place in [&fifo, &knot] {
+        let call = node.add_call(&conf, &pod, "eth0").env("CNI_NETNS", place);
+        call.run().fails().is(8, &[place]);
+        call.verb("DEL").run().ok();
     }
 }
 

@@ -19,6 +19,7 @@ mod ipam;
 mod kit;
 mod loopback;
 mod neighbours;
+mod ownership;
 mod protocol;
 mod ptp;
 mod reference;

@@ -1,11 +1,13 @@
 //! What every plugin that attaches by a veth is configured with.
 
-use cni::{Code, Dns, Error, IfName};
+use cni::{AddResult, Code, Dns, Error, IfName};
 use kernel::MacAddr;
 use serde::Deserialize;
 
 /// The smallest MTU of a link (`ETH_MIN_MTU`).
 const SMALLEST_MTU: i64 = 68;
+/// The smallest MTU of a link with IPv6 (RFC 8200, section 5).
+const SMALLEST_IPV6_MTU: u32 = 1280;
 /// The largest MTU of a veth (`ETH_MAX_MTU`).
 const LARGEST_MTU: i64 = 65535;
 
@@ -73,6 +75,21 @@ pub fn mtu(mtu: i64) -> Result<Option<u32>, Error> {
         0 => Ok(None),
         SMALLEST_MTU..=LARGEST_MTU => Ok(u32::try_from(mtu).ok()),
         _ => Err(Error::config("mtu", mtu, "a veth's MTU is 68 to 65535, 0 for the default")),
+    }
+}
+
+/// Refuses an MTU that is too small for the addresses. Code 7.
+pub fn check_mtu(mtu: Option<u32>, result: &AddResult) -> Result<(), Error> {
+    match (mtu, result.ips.iter().find(|ip| ip.address.is_ipv6())) {
+        (Some(mtu), Some(ip)) if mtu < SMALLEST_IPV6_MTU => Err(Error::config(
+            "mtu",
+            mtu,
+            &format!(
+                "{} needs an MTU of at least {SMALLEST_IPV6_MTU}, as all IPv6 does",
+                ip.address
+            ),
+        )),
+        _ => Ok(()),
     }
 }
 

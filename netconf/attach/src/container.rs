@@ -78,14 +78,15 @@ pub fn configure(
         no_prefix_route: wanted.no_prefix_routes,
     };
     let mut requests = Vec::new();
-    requests.extend(wanted.addresses.iter().map(|a| address::add(link.index, *a, options)));
+    requests.extend(wanted.addresses.iter().map(|a| address::add(&link, *a, options)));
     requests.push(link::set_up_notifying(link.index, ifname));
-    requests.extend(wanted.routes.iter().map(|r| route::add(link.index, r)));
+    requests.extend(wanted.routes.iter().map(|r| route::add(&link, r)));
     for outcome in socket.run_all(&requests) {
         match outcome {
             // The very same address or route is there: two sources asked for it.
             Err(e) if e.is_exists() => {}
-            other => other?,
+            Err(e) => return Err(Error::from(e).while_(format!("in {}", netns.path().display()))),
+            Ok(()) => {}
         }
     }
     if let Some(events) = events {
@@ -196,6 +197,13 @@ pub fn compare_interface(link: &Link, result: &AddResult, sandbox: &str, finding
             &recorded.mac.to_lowercase(),
         ),
         _ => {}
+    }
+}
+
+/// Compares the node's end with its record in a result.
+pub fn compare_near_end(near: &Link, result: &AddResult, findings: &mut Findings) {
+    if !result.interfaces.iter().any(|i| i.sandbox.is_empty() && i.name == near.name) {
+        findings.add(format!("the host end {} is not named in prevResult", near.name));
     }
 }
 

@@ -120,7 +120,8 @@ fn collect_links(call: &GcCall) -> Result<(), Error> {
         .collect();
     let host = Socket::open()?;
     let stale = link::list(&host)?.into_iter().filter(|link| {
-        link.alias.as_ref().is_some_and(|a| owner::is_of_network(a, network) && !keep.contains(a))
+        let stale = |alias: &String| owner::is_of_network(alias, network) && !keep.contains(alias);
+        link.kind == "veth" && link.alias.as_ref().is_some_and(stale)
     });
     let errors = stale.filter_map(|link| veth::remove(&host, &link).err());
     Error::all(errors.map(Error::from).collect())

@@ -52,61 +52,53 @@ fn make(
     wanted: &Wanted,
 ) -> Result<IfName, Error> {
     let alias = owner::alias(attachment);
-    let mut attempt = 0;
-    loop {
+    for attempt in 0..NAME_ATTEMPTS {
         let name = owner::link_name(attachment, attempt);
-        let mut requests = vec![
-            link::create_veth(&Veth {
-                name: &name,
-                mac: None,
-                master: wanted.port.map(|(bridge, _)| bridge),
-                mtu: wanted.mtu,
-                peer_name: attachment.ifname.as_str(),
-                peer_mac: wanted.mac,
-                peer_netns: Some(netns),
-            }),
-            link::set_alias(&name, &alias),
-        ];
-        if let Some((_, options)) = wanted.port
-            && options != PortOptions::default()
-        {
-            requests.push(link::set_port(&name, options));
+        let pair = link::create_veth(&Veth {
+            name: &name,
+            mac: None,
+            master: wanted.port.map(|(bridge, _)| bridge),
+            mtu: wanted.mtu,
+            peer_name: attachment.ifname.as_str(),
+            peer_mac: wanted.mac,
+            peer_netns: Some(netns),
+        });
+        match host.run(pair) {
+            Ok(()) => return mark(host, &name, &alias, wanted),
+            Err(e) if e.is_exists() => {}
+            Err(e) => return Err(e.into()),
         }
-        let mut outcomes = host.run_all(&requests).into_iter();
-        match outcomes.next() {
-            Some(Err(e)) if e.is_exists() => {
-                // Either end's name may be the one that is taken.
-                let Some(taken) = link::get(host, &name)? else {
-                    return Err(interface_exists(attachment, netns));
-                };
-                if taken.alias.as_deref() == Some(&alias) {
-                    return Err(interface_exists(attachment, netns).details(format!(
-                        "its host end {name} is there; DEL {attachment} before it is added again"
-                    )));
-                }
-                attempt += 1;
-                if attempt == NAME_ATTEMPTS {
-                    return Err(Error::new(
-                        Code::CONFLICT,
-                        format!("every name for the host end of {attachment} is taken"),
-                    ));
-                }
-            }
-            Some(Err(e)) => return Err(e.into()),
-            Some(Ok(())) | None => {
-                if wanted.port.is_none() {
-                    router::prepare(&name);
-                }
-                let rest: Result<Vec<()>, _> = outcomes.collect();
-                if let Err(e) = rest {
-                    // The pair is there, but not as wanted.
-                    let _ = host.run(link::delete_by_name(&name));
-                    return Err(e.into());
-                }
-                return name.parse();
-            }
+        // Either end's name may be the one that is taken.
+        let Some(taken) = link::get(host, &name)? else {
+            return Err(interface_exists(attachment, netns));
+        };
+        if taken.kind == "veth" && taken.alias.as_deref() == Some(&alias) {
+            return Err(interface_exists(attachment, netns).details(format!(
+                "its host end {name} is there; DEL {attachment} before it is added again"
+            )));
         }
     }
+    Err(Error::new(Code::CONFLICT, format!("every name for the host end of {attachment} is taken")))
+}
+
+/// Marks a new host end as ours and sets what cannot be set when a link is made. Only now, because
+/// these requests go by the name, which was another's until the pair was made.
+fn mark(host: &Socket, name: &str, alias: &str, wanted: &Wanted) -> Result<IfName, Error> {
+    let mut requests = vec![link::set_alias(name, alias)];
+    match wanted.port {
+        Some((_, options)) if options != PortOptions::default() => {
+            requests.push(link::set_port(name, options));
+        }
+        Some(_) => {}
+        None => router::prepare(name),
+    }
+    let outcome: Result<(), _> = host.run_all(&requests).into_iter().collect();
+    if let Err(e) = outcome {
+        // The pair is there, but not as wanted.
+        let _ = host.run(link::delete_by_name(name));
+        return Err(e.into());
+    }
+    name.parse()
 }
 
 /// The error of an ADD whose interface is there already.
@@ -156,7 +148,9 @@ pub fn remove_foreign(host: &Socket, netns: &Netns, attachment: &Attachment) -> 
     if let Some(peer) = inner.peer
         && let Some(outer) = link::get_by_index(host, peer)?
         && outer.kind == "veth"
-        && outer.alias.as_deref().is_some_and(owner::is_ours)
+        && outer
+            .alias
+            .is_some_and(|alias| owner::is_ours(&alias) && alias != owner::alias(attachment))
     {
         return Ok(());
     }

@@ -61,7 +61,8 @@ name! {
 }
 name! {
     /// A network interface's name: `CNI_IFNAME`, or a link named in a config. 1 to 15 bytes, not
-    /// `.` or `..`, without `/`, `:` and white space (kernel `dev_valid_name`). Else error code 4.
+    /// `.`, `..`, `all` or `default`, without `/`, `:`, `%` and white space (kernel
+    /// `dev_valid_name`, `dev_alloc_name`). Else error code 4.
     IfName, check_interface
 }
 
@@ -91,8 +92,9 @@ fn check_container(text: &str) -> Result<(), Error> {
     if has_identifier_form(text) {
         return Ok(());
     }
-    Err(Error::new(Code::ENVIRONMENT, format!("CNI_CONTAINERID {text:?} is not a container id"))
-        .details("an id begins with a letter or digit and goes on with letters, digits, '_', '.' and '-'"))
+    Err(Error::new(Code::ENVIRONMENT, format!("{text:?} is not a container id")).details(
+        "an id begins with a letter or digit and goes on with letters, digits, '_', '.' and '-'",
+    ))
 }
 
 fn check_network(text: &str) -> Result<(), Error> {
@@ -118,6 +120,10 @@ fn check_interface(text: &str) -> Result<(), Error> {
         "is a directory"
     } else if text.contains(['/', ':']) || text.contains(char::is_whitespace) {
         "has a '/', a ':' or white space in it"
+    } else if text.contains('%') {
+        "has a '%' in it, which the kernel takes for a pattern"
+    } else if text == "all" || text == "default" {
+        "is what the kernel's sysctls call every interface"
     } else if text.contains(char::is_control) {
         "has a control character in it"
     } else {

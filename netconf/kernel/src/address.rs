@@ -8,6 +8,7 @@ use netlink_packet_route::AddressFamily;
 use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressMessage, AddressScope};
 use rtnetlink::AddressMessageBuilder;
 
+use crate::link::Link;
 use crate::message::kind;
 use crate::{Request, Result, Socket};
 
@@ -23,8 +24,8 @@ pub struct Options {
 /// Adds an address. EEXIST when the link has it.
 ///
 /// `ip addr add ADDRESS dev LINK [nodad] [noprefixroute]`
-pub fn add(link: u32, address: IpNetwork, options: Options) -> Request {
-    let mut message = message(link, address);
+pub fn add(link: &Link, address: IpNetwork, options: Options) -> Request {
+    let mut message = message(link.index, address);
     let mut flags = AddressFlags::empty();
     if options.no_dad && address.is_ipv6() {
         flags |= AddressFlags::Nodad;
@@ -41,9 +42,10 @@ pub fn add(link: u32, address: IpNetwork, options: Options) -> Request {
 /// Removes an address. EADDRNOTAVAIL when the link does not have it.
 ///
 /// `ip addr del ADDRESS dev LINK`
-pub fn delete(link: u32, address: IpNetwork) -> Request {
-    let message = message(link, address);
-    Request::new("remove the address", address, 0, kind::DELETE_ADDRESS, &message)
+pub fn delete(link: &Link, address: IpNetwork) -> Request {
+    let message = message(link.index, address);
+    let on = format!("{address} of {}", link.name);
+    Request::new("remove the address", on, 0, kind::DELETE_ADDRESS, &message)
 }
 
 /// An address that a link has.

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::sched::{CloneFlags, setns, unshare};
@@ -13,6 +13,10 @@ use crate::{Error, Result, Socket};
 
 /// `NSFS_MAGIC` (include/uapi/linux/magic.h).
 const NSFS: FsType = FsType(0x6e73_6673);
+
+/// What opening a path says that leads to no file, or to one that cannot be a namespace.
+const NOTHING_THERE: [i32; 6] =
+    [libc::ENOENT, libc::ENOTDIR, libc::ELOOP, libc::ENAMETOOLONG, libc::ENXIO, libc::ENODEV];
 
 /// A network namespace that stays alive as long as this value, even when its path vanishes.
 #[derive(Debug)]
@@ -26,9 +30,11 @@ impl Netns {
     /// or it is an ordinary file, which is what remains where a namespace was mounted before a
     /// reboot or `umount`.
     pub fn find(path: &Path) -> Result<Option<Self>> {
-        let file = match File::open(path) {
+        // Opening a FIFO or a device must not wait for anybody.
+        let opened = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path);
+        let file = match opened {
             Ok(file) => file,
-            Err(e) if matches!(e.raw_os_error(), Some(libc::ENOENT | libc::ENOTDIR)) => {
+            Err(e) if e.raw_os_error().is_some_and(|errno| NOTHING_THERE.contains(&errno)) => {
                 return Ok(None);
             }
             Err(e) => return Err(Error::new("open the network namespace", path.display(), e)),

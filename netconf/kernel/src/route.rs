@@ -10,6 +10,7 @@ use netlink_packet_route::route::{
     RouteScope, RouteType,
 };
 
+use crate::link::Link;
 use crate::message::kind;
 use crate::{Request, Result, Socket};
 
@@ -78,8 +79,9 @@ impl std::fmt::Display for Route {
 /// Adds a route beside others to the same destination. EEXIST when exactly this one is there.
 ///
 /// `ip route append DST [via GW] dev LINK [src SRC] [metric N] [table N] [mtu N] [advmss N]`
-pub fn add(link: u32, route: &Route) -> Request {
-    Request::new("add the route", route, NLM_F_CREATE, kind::NEW_ROUTE, &message(link, route))
+pub fn add(link: &Link, route: &Route) -> Request {
+    let on = format!("{route} through {}", link.name);
+    Request::new("add the route", on, NLM_F_CREATE, kind::NEW_ROUTE, &message(link.index, route))
 }
 
 /// The routes through a link of one family and one table. A dump that the kernel filters.

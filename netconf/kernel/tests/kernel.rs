@@ -174,7 +174,8 @@ fn addresses_and_routes_are_read_as_they_were_written() {
         let bridge = link::create_bridge("br0", mac(1), None, false);
         // With a port that is up the bridge has a carrier, and IPv6 routes hold.
         socket.run(bridge).unwrap();
-        let index = link::get(&socket, "br0").unwrap().unwrap().index;
+        let bridge = link::get(&socket, "br0").unwrap().unwrap();
+        let index = bridge.index;
         socket.run(link::create_veth(&Veth { master: Some(index), ..veth("v0", "v1") })).unwrap();
         let far = link::get(&socket, "v1").unwrap().unwrap();
         socket.run(link::set_up(far.index, "v1")).unwrap();
@@ -184,8 +185,8 @@ fn addresses_and_routes_are_read_as_they_were_written() {
         let four: ipnetwork::IpNetwork = "10.1.2.3/24".parse().unwrap();
         let six: ipnetwork::IpNetwork = "fd00::3/64".parse().unwrap();
         for wanted in [four, six] {
-            socket.run(address::add(index, wanted, options)).unwrap();
-            assert!(socket.run(address::add(index, wanted, options)).unwrap_err().is_exists());
+            socket.run(address::add(&bridge, wanted, options)).unwrap();
+            assert!(socket.run(address::add(&bridge, wanted, options)).unwrap_err().is_exists());
             let listed = address::list(&socket, index, wanted.is_ipv6()).unwrap();
             let found = listed.iter().find(|a| a.address == wanted).unwrap();
             assert!(found.global && !found.tentative && !found.dad_failed);
@@ -208,9 +209,9 @@ fn addresses_and_routes_are_read_as_they_were_written() {
         let routes =
             [on_link("10.9.0.1/32", "10.1.2.3"), on_link("fd09::/64", "fd00::3"), behind.clone()];
         let outcomes =
-            socket.run_all(&routes.iter().map(|r| route::add(index, r)).collect::<Vec<_>>());
+            socket.run_all(&routes.iter().map(|r| route::add(&bridge, r)).collect::<Vec<_>>());
         assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
-        assert!(socket.run(route::add(index, &routes[0])).unwrap_err().is_exists());
+        assert!(socket.run(route::add(&bridge, &routes[0])).unwrap_err().is_exists());
         let shown = netns.run(&["ip", "route", "show", "table", "1234"]);
         assert_eq!(
             shown.split_whitespace().collect::<Vec<_>>().join(" "),
@@ -221,8 +222,8 @@ fn addresses_and_routes_are_read_as_they_were_written() {
         let six = route::list(&socket, index, true, 254).unwrap();
         assert!(six.iter().any(|r| r.dst == routes[1].dst && r.src == routes[1].src), "{six:?}");
 
-        socket.run(address::delete(index, four)).unwrap();
-        assert!(socket.run(address::delete(index, four)).unwrap_err().is_gone());
+        socket.run(address::delete(&bridge, four)).unwrap();
+        assert!(socket.run(address::delete(&bridge, four)).unwrap_err().is_gone());
     });
 }
 

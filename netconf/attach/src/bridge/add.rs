@@ -10,7 +10,7 @@ use kernel::link::{self, Link};
 use super::{Config, device, vlans};
 use crate::ends::{Ends, interface};
 use crate::undo::Undo;
-use crate::{container, forwarding, gateway, guard, lease, veth};
+use crate::{config, container, forwarding, gateway, guard, lease, veth};
 
 /// How long the host end may take to carry packets. It takes microseconds where nothing is wrong.
 const PORT_PATIENCE: Duration = Duration::from_secs(5);
@@ -71,6 +71,7 @@ impl<'a> Attaching<'a> {
 
     /// Adds to IPAM's result what this plugin adds: gateways, default routes, the resolver.
     fn complete(self, result: &mut AddResult) -> Result<(), Error> {
+        config::check_mtu(self.conf.mtu, result)?;
         if self.conf.gateway {
             gateway::fill(result)?;
         }

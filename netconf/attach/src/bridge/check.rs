@@ -102,6 +102,7 @@ impl Checking<'_> {
 
     fn port(&self, bridge: &Link, near: &Link, findings: &mut Findings) -> Result<(), Error> {
         let name = &near.name;
+        container::compare_near_end(near, self.prev, findings);
         if near.master != Some(bridge.index) {
             findings.add(format!("{name} is not a port of {}", bridge.name));
             return Ok(());

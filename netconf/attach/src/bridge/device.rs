@@ -95,11 +95,11 @@ pub fn ensure_addresses(
                 )
                 .details("set forceAddress to replace it, or use another bridge"));
             }
-            requests.push(address::delete(holder.index, *other));
+            requests.push(address::delete(holder, *other));
         }
         let options = address::Options { no_dad: true, no_prefix_route: false };
         for missing in wanted.iter().filter(|w| !have.contains(w)) {
-            requests.push(address::add(holder.index, *missing, options));
+            requests.push(address::add(holder, *missing, options));
             changed = true;
         }
     }

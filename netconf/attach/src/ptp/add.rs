@@ -9,7 +9,7 @@ use kernel::{address, link, route};
 use super::{Config, plan};
 use crate::ends::{Ends, interface};
 use crate::undo::Undo;
-use crate::{container, forwarding, guard, lease, veth};
+use crate::{config, container, forwarding, guard, lease, veth};
 
 /// How long the pair may take to carry packets. It takes microseconds where nothing is wrong.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -38,6 +38,7 @@ impl<'a> Attaching<'a> {
             Some(ipam) => lease::take(ipam, ends.call, CONTAINER, undo)?,
             None => AddResult::default(),
         };
+        config::check_mtu(conf.mtu, &result)?;
         result.dns = conf.dns.clone().or(std::mem::take(&mut result.dns));
 
         let wanted = veth::Wanted { mtu: conf.mtu, ..veth::Wanted::default() };
@@ -62,9 +63,9 @@ impl<'a> Attaching<'a> {
         let options = address::Options { no_dad: true, no_prefix_route: false };
         let mut requests = Vec::new();
         for gateway in plan::node_addresses(result) {
-            requests.push(address::add(near.index, gateway, options));
+            requests.push(address::add(&near, gateway, options));
         }
-        requests.extend(plan::node_routes(result).iter().map(|r| route::add(near.index, r)));
+        requests.extend(plan::node_routes(result).iter().map(|r| route::add(&near, r)));
         for outcome in host.run_all(&requests) {
             match outcome {
                 Err(e) if e.is_exists() => {}

@@ -33,7 +33,10 @@ pub fn check(call: &Call) -> Result<(), Error> {
             container::compare(&ends.inner, &far, &own.ips, &routes, &mut findings)?;
             match far.peer.filter(|_| far.kind == "veth") {
                 Some(index) => match link::get_by_index(&ends.host, index)? {
-                    Some(near) => node_side(&ends.host, &near, &own, &mut findings)?,
+                    Some(near) => {
+                        container::compare_near_end(&near, prev, &mut findings);
+                        node_side(&ends.host, &near, &own, &mut findings)?;
+                    }
                     None => findings.add(format!("the host end of {ifname} is missing")),
                 },
                 None => findings.add(format!("{ifname} is not one end of a veth pair")),
