@@ -157,7 +157,18 @@ fn odd_container_ids_and_interface_names_are_refused() {
             for id in ["-x", ".x", "a/b", "../../etc", "a b", "a\nb", "\u{e4}"] {
                 call.clone().env("CNI_CONTAINERID", id).run().fails().is(4, &["CNI_CONTAINERID"]);
             }
-            for name in ["sixteen-letters-", "a/b", "a:b", "a b", "a\tb", "a\u{2003}b", ".", ".."] {
+            for name in [
+                "sixteen-letters-",
+                "a/b",
+                "a:b",
+                "a b",
+                "a\tb",
+                "a\u{2003}b",
+                ".",
+                "..",
+                "eth%d",
+                "all",
+            ] {
                 let error = call.clone().ifname(name).run().fails();
                 error.is(4, &["interface name"]);
             }
