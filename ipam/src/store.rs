@@ -11,6 +11,7 @@
 mod directory;
 mod index;
 mod lease;
+mod regular;
 mod scan;
 
 use std::collections::BTreeSet;
@@ -107,7 +108,16 @@ impl Store {
     /// Gives `address` to the attachment, if it is free. Code 5.
     pub fn take(&mut self, address: IpAddr, attachment: &Attachment) -> Result<Taken, Error> {
         self.changed = true;
+        let mut tries = 0;
         while !self.directory.write_lease(address, attachment)? {
+            tries += 1;
+            if tries > 16 {
+                return Err(Error::new(
+                    Code::TRY_AGAIN,
+                    format!("{address}: somebody makes its file as often as it is removed"),
+                )
+                .details("look who writes to ipam.dataDir without holding its lock"));
+            }
             match self.directory.content(address)? {
                 Content::Held(holder) => return Ok(Taken::No(holder)),
                 // Nobody's: an empty file, or a link that leads nowhere.
@@ -248,8 +258,9 @@ fn overwrite(path: &Path, bytes: &[u8], what: &str) -> io::Result<()> {
     use std::io::Write as _;
     use std::os::unix::fs::OpenOptionsExt as _;
     fault::point(what)?;
-    let mut file =
-        fs::OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create(true).truncate(false).mode(0o600);
+    let mut file = regular::open(&mut options, path)?;
     let length = file.metadata()?.len();
     file.write_all(bytes)?;
     if length > bytes.len() as u64 {

@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use cni::{Attachment, Code, Error, NetworkName};
 use kernel::fault;
 
-use super::{Content, Holder, overwrite};
+use super::{Content, Holder, overwrite, regular};
 
 /// A lease before it gets its name. The reference reads it like every file here, and passes over
 /// it, because the name is no address. There is one at most: the lock is held.
@@ -74,10 +74,11 @@ impl Directory {
             // 0750 is what the reference gives it.
             let mut options = OpenOptions::new();
             options.read(true).mode(0o750);
-            match options.open(&lock_path) {
+            match regular::open(&mut options, &lock_path) {
                 Err(e) if e.kind() == io::ErrorKind::NotFound => {
                     fault::point("make the lock")?;
-                    options.write(true).create(true).truncate(false).open(&lock_path)
+                    options.write(true).create(true).truncate(false);
+                    regular::open(&mut options, &lock_path)
                 }
                 other => other,
             }
@@ -157,7 +158,10 @@ impl Directory {
 
     /// The address that range set `number` gave last. None when the file is missing or torn.
     pub fn last_reserved(&self, number: usize) -> Option<IpAddr> {
-        let text = fs::read_to_string(self.last_reserved_path(number)).ok()?;
+        let path = self.last_reserved_path(number);
+        let file = regular::open(OpenOptions::new().read(true), &path).ok()?;
+        let mut text = String::new();
+        file.take(128).read_to_string(&mut text).ok()?;
         text.trim().parse::<IpAddr>().ok().map(|address| address.to_canonical())
     }
 
@@ -182,15 +186,16 @@ impl Directory {
 /// What the file at `path` says.
 pub fn content_of(path: &Path) -> Result<Content, Error> {
     let mut bytes = Vec::with_capacity(128);
-    let read = File::open(path).and_then(|file| file.take(4096).read_to_end(&mut bytes));
+    let read = regular::open(OpenOptions::new().read(true), path)
+        .and_then(|file| file.take(4096).read_to_end(&mut bytes));
     match read {
         Ok(_) => Ok(Content::of(&bytes)),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Content::Missing),
-        // Whatever it is, it is in the way of a lease.
+        // Whatever it is, it is in the way of a lease, and not ours to remove.
         Err(e)
             if matches!(
                 e.kind(),
-                io::ErrorKind::IsADirectory | io::ErrorKind::PermissionDenied
+                io::ErrorKind::InvalidInput | io::ErrorKind::PermissionDenied
             ) =>
         {
             Ok(Content::Held(Holder { container: format!("unknown: {e}"), ifname: None }))

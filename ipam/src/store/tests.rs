@@ -126,6 +126,45 @@ fn what_is_in_the_way_of_a_lease_is_walked_around() {
     assert_eq!(next(&mut lab.store(), &pool, "c2").unwrap(), "10.1.0.4");
 }
 
+/// Opened as a file is, each of these would wait for ever, with the lock held.
+#[test]
+fn nothing_waits_for_a_fifo() {
+    use nix::sys::stat::Mode;
+    let lab = Lab::new();
+    let fifo = |path: &Path| {
+        let _ = fs::remove_file(path);
+        nix::unistd::mkfifo(path, Mode::S_IRWXU).unwrap();
+    };
+    let is_fifo = |name: &str| {
+        use std::os::unix::fs::FileTypeExt as _;
+        fs::metadata(lab.dir().join(name)).unwrap().file_type().is_fifo()
+    };
+    let pool = pool("10.1.0.0/24");
+    assert_eq!(next(&mut lab.store(), &pool, "c1").unwrap(), "10.1.0.2");
+    for name in ["10.1.0.3", "last_reserved_ip.0", "notes"] {
+        fifo(&lab.dir().join(name));
+    }
+    std::os::unix::fs::symlink("notes", lab.dir().join("10.1.0.4")).unwrap();
+    let _socket = std::os::unix::net::UnixListener::bind(lab.dir().join("10.1.0.5")).unwrap();
+    fifo(&index_path(lab.root.path(), &lab.network));
+    assert_eq!(next(&mut lab.store(), &pool, "c2").unwrap(), "10.1.0.6");
+    assert!(lab.index_fits(), "the index's FIFO is still there");
+    for name in ["10.1.0.3", "10.1.0.4", "10.1.0.5"] {
+        let taken = lab.store().take(name.parse().unwrap(), &attachment("c3")).unwrap();
+        let Taken::No(holder) = taken else { panic!("{name} was given") };
+        assert!(holder.container.contains("not a regular file"), "{holder}");
+    }
+    assert_eq!(lab.held("c1"), ["10.1.0.2"]);
+    lab.store().keep_only(&BTreeSet::new()).unwrap();
+    assert!(is_fifo("10.1.0.3") && is_fifo("10.1.0.4") && is_fifo("last_reserved_ip.0"));
+    assert_eq!(lab.held("c2"), [""; 0]);
+
+    fifo(&lab.dir().join("lock"));
+    let error = Store::create(lab.root.path(), &lab.network).unwrap_err();
+    assert_eq!(error.code, Code::IO);
+    assert!(error.msg.contains("/lock: not a regular file"), "{error}");
+}
+
 #[test]
 fn the_index_is_used_until_somebody_else_changes_the_directory() {
     let lab = Lab::new();

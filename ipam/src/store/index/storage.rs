@@ -5,6 +5,8 @@ use std::io;
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
+use crate::store::regular;
+
 /// Bytes that are read and written at places.
 #[derive(Debug)]
 pub enum Storage {
@@ -17,7 +19,7 @@ pub enum Storage {
 impl Storage {
     /// The file at `path`.
     pub fn open(path: &Path) -> io::Result<Self> {
-        OpenOptions::new().read(true).write(true).open(path).map(Self::File)
+        regular::open(OpenOptions::new().read(true).write(true), path).map(Self::File)
     }
 
     /// Zeros in memory.
