@@ -35,6 +35,8 @@ pub struct Store {
     index: Index,
     /// The directory was changed, or the index made anew, since both were last found to agree.
     changed: bool,
+    /// The index was made from the files during this call.
+    fresh: bool,
 }
 
 /// What [`Store::take`] came to.
@@ -64,10 +66,10 @@ impl Store {
         let path = index_path(data_dir, network);
         let known = directory.stamp().ok().and_then(|stamp| Index::load(&path, &stamp).ok());
         if let Some(index) = known {
-            return Ok(Self { directory, index, changed: false });
+            return Ok(Self { directory, index, changed: false, fresh: false });
         }
         let index = scan::index(&directory, path)?;
-        Ok(Self { directory, index, changed: true })
+        Ok(Self { directory, index, changed: true, fresh: true })
     }
 
     /// The addresses of the attachment, those of files without interface name included. Should a
@@ -146,6 +148,19 @@ impl Store {
         number: usize,
         attachment: &Attachment,
     ) -> Result<Option<(IpAddr, &'a crate::range::Range)>, Error> {
+        let taken = self.take_indexed(set, number, attachment)?;
+        if taken.is_some() || !self.refresh()? {
+            return Ok(taken);
+        }
+        self.take_indexed(set, number, attachment)
+    }
+
+    fn take_indexed<'a>(
+        &mut self,
+        set: &'a RangeSet,
+        number: usize,
+        attachment: &Attachment,
+    ) -> Result<Option<(IpAddr, &'a crate::range::Range)>, Error> {
         let last = self.directory.last_reserved(number);
         'spans: for (mut span, range) in set.spans_after(last) {
             while let Some(found) = self.first_free(span)? {
@@ -166,6 +181,10 @@ impl Store {
 
     /// True when `set` has a free address.
     pub fn has_free(&mut self, set: &RangeSet) -> Result<bool, Error> {
+        Ok(self.has_free_indexed(set)? || (self.refresh()? && self.has_free_indexed(set)?))
+    }
+
+    fn has_free_indexed(&mut self, set: &RangeSet) -> Result<bool, Error> {
         for (span, _) in set.spans_after(None) {
             if self.first_free(span)?.is_some() {
                 return Ok(true);
@@ -223,7 +242,19 @@ impl Store {
     fn rebuild(&mut self) -> Result<(), Error> {
         self.changed = true;
         self.index = scan::index(&self.directory, self.index.path().to_owned())?;
+        self.fresh = true;
         Ok(())
+    }
+
+    /// Makes the index anew unless this call has done so. A file that was emptied in place does not
+    /// show in the directory; so nobody is turned away before all files were looked at. False when
+    /// the index is as it was.
+    fn refresh(&mut self) -> Result<bool, Error> {
+        if self.fresh {
+            return Ok(false);
+        }
+        self.rebuild()?;
+        Ok(true)
     }
 
     fn index_defect(&self, error: &io::Error) -> Error {

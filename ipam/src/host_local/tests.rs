@@ -348,6 +348,23 @@ fn status_tells_an_exhausted_set() {
 }
 
 #[test]
+fn an_address_whose_file_was_emptied_in_place_is_found_before_the_pool_is_exhausted() {
+    let lab = Lab::new();
+    let conf = lab.conf(json!({"subnet": "10.1.0.0/29"}));
+    for n in 0..5 {
+        add(&conf, &format!("c{n}")).unwrap();
+    }
+    assert_eq!(add(&conf, "c5").unwrap_err().code, Code::EXHAUSTED);
+    lab.write("10.1.0.4", "");
+    HostLocal.status(&status(&conf)).unwrap();
+    assert_eq!(add(&conf, "c5").unwrap(), ["10.1.0.4/29"]);
+    lab.write("10.1.0.2", "");
+    assert_eq!(add(&conf, "c6").unwrap(), ["10.1.0.2/29"]);
+    assert_eq!(add(&conf, "c7").unwrap_err().code, Code::EXHAUSTED);
+    assert_eq!(lab.leases(), ["10.1.0.2", "10.1.0.3", "10.1.0.4", "10.1.0.5", "10.1.0.6"]);
+}
+
+#[test]
 fn leases_can_be_asked_for() {
     let lab = Lab::new();
     let conf = lab.conf(json!({"subnet": "10.1.0.0/24"}));
