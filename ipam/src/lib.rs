@@ -10,6 +10,8 @@ mod range;
 mod request;
 mod resolver;
 mod route;
+#[cfg(test)]
+mod smallfs;
 mod store;
 #[cfg(test)]
 mod testcall;

@@ -129,8 +129,11 @@ impl Index {
         self.image.header.write(&mut self.image.storage)?;
         let new = self.path.with_added_extension("new");
         let file = self.image.storage.copy_to(&new)?;
-        fault::point("name the index")?;
-        fs::rename(&new, &self.path)?;
+        let named = fault::point("name the index").and_then(|()| fs::rename(&new, &self.path));
+        if let Err(e) = named {
+            let _ = fs::remove_file(&new);
+            return Err(e);
+        }
         self.image.storage = file;
         Ok(())
     }
