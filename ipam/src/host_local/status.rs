@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 
 use cni::{Code, Error, StatusCall};
+use nix::sys::statvfs::statvfs;
 use nix::unistd::{AccessFlags, access};
 
 use super::add::exhausted;
@@ -32,7 +33,29 @@ fn unavailable(error: Error) -> Error {
     Error { code: Code::NOT_AVAILABLE, ..error }
 }
 
-/// Of a directory that does not exist yet, the nearest that does must let it be made.
+/// A lease is a file, which needs a block and an inode.
+fn room(path: &Path) -> Result<(), Error> {
+    // As `df` and `df -i`. Where there is no limit, both numbers are 0 (statfs(2), of tmpfs and
+    // btrfs). The blocks that are kept back for root count as free: plugins run as root.
+    let Ok(room) = statvfs(path) else { return Ok(()) };
+    let wanting = if room.blocks() > 0 && room.blocks_free() == 0 {
+        "no free blocks"
+    } else if room.files() > 0 && room.files_free() == 0 {
+        "no free inodes"
+    } else {
+        return Ok(());
+    };
+    Err(Error::new(
+        Code::NOT_AVAILABLE,
+        format!(
+            "ipam.dataDir: leases cannot be written to {}: its file system has {wanting}",
+            path.display()
+        ),
+    )
+    .details("make room on its file system"))
+}
+
+/// Of a directory that does not exist yet, the nearest that does must let it be made, and have room.
 fn writable(path: &Path) -> Result<(), Error> {
     let refused = |path: &Path, why: &dyn std::fmt::Display| {
         Error::new(
@@ -46,8 +69,9 @@ fn writable(path: &Path) -> Result<(), Error> {
         match path.metadata() {
             Ok(meta) if !meta.is_dir() => return Err(refused(path, &"not a directory")),
             Ok(_) => {
-                return access(path, AccessFlags::W_OK | AccessFlags::X_OK)
-                    .map_err(|errno| refused(path, &io::Error::from(errno)));
+                access(path, AccessFlags::W_OK | AccessFlags::X_OK)
+                    .map_err(|errno| refused(path, &io::Error::from(errno)))?;
+                return room(path);
             }
             // Below a file: the next ancestor is that file.
             Err(e)

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::HostLocal;
+use crate::smallfs;
 use crate::testcall::{addresses, call, gc, result, status};
 
 struct Lab(TempDir);
@@ -362,6 +363,31 @@ fn an_address_whose_file_was_emptied_in_place_is_found_before_the_pool_is_exhaus
     assert_eq!(add(&conf, "c6").unwrap(), ["10.1.0.2/29"]);
     assert_eq!(add(&conf, "c7").unwrap_err().code, Code::EXHAUSTED);
     assert_eq!(lab.leases(), ["10.1.0.2", "10.1.0.3", "10.1.0.4", "10.1.0.5", "10.1.0.6"]);
+}
+
+#[test]
+fn status_tells_a_full_file_system() {
+    for (options, files, wanting) in [
+        ("size=16k,nr_inodes=0", &[16 << 10][..], Some("no free blocks")),
+        ("size=1m,nr_inodes=3", &[0, 0], Some("no free inodes")),
+        ("size=1m,nr_inodes=4", &[0, 0], None),
+        ("size=0,nr_inodes=0", &[16 << 10], None),
+    ] {
+        smallfs::with(options, |root| {
+            for (n, length) in files.iter().enumerate() {
+                fs::write(root.join(format!("file{n}")), vec![1; *length]).unwrap();
+            }
+            let ipam = json!({"type": "host-local", "subnet": "10.1.0.0/24", "dataDir": root});
+            let conf =
+                json!({"cniVersion": "1.1.0", "name": "net", "type": "bridge", "ipam": ipam});
+            let answer = HostLocal.status(&status(&conf));
+            let Some(wanting) = wanting else { return answer.unwrap() };
+            let error = answer.unwrap_err();
+            assert_eq!(error.code, Code::NOT_AVAILABLE, "{options}");
+            assert!(error.msg.contains(wanting) && error.msg.contains("ipam.dataDir"), "{error}");
+            assert_eq!(add(&conf, "c1").unwrap_err().code, Code::IO, "{options}");
+        });
+    }
 }
 
 #[test]
