@@ -85,12 +85,12 @@ impl Ipam {
         }
     }
 
-    /// The addresses that the attachment has, where that is known without executing anything.
-    pub fn leases(&self, call: &Call) -> Vec<IpAddr> {
+    /// The addresses that the attachment has; `None` where that is not known. An executed manager
+    /// does not tell, and the config of `static` may have changed since the ADD.
+    pub fn leases(&self, call: &Call) -> Option<Vec<IpAddr>> {
         match self.way {
             Way::HostLocal => HostLocal.leases(call),
-            Way::Static => Static.leases(call),
-            Way::Executed => Vec::new(),
+            Way::Static | Way::Executed => None,
         }
     }
 
@@ -200,12 +200,30 @@ mod tests {
         call.path = PluginPath(vec![root.path().to_owned()]);
         assert_eq!(addresses(&manager.add(&call).unwrap()), ["192.0.2.7/24"]);
         assert!(manager.del(&call).unwrap().is_empty());
-        assert!(manager.leases(&call).is_empty());
+        assert_eq!(manager.leases(&call), None);
         let mut status = status(&config);
         status.path = call.path.clone();
         for error in [manager.check(&call).unwrap_err(), manager.status(&status).unwrap_err()] {
             assert_eq!((error.code.0, error.msg.as_str()), (77, "not today"));
         }
+    }
+
+    #[test]
+    fn only_a_manager_that_remembers_knows_the_leases() {
+        let root = tempfile::tempdir().unwrap();
+        let addresses = json!([{"address": "192.0.2.7/24"}]);
+        let ipam = json!({"dataDir": root.path(), "subnet": "10.1.0.0/24", "addresses": addresses});
+        let config = json!({"cniVersion": "1.1.0", "name": "net", "ipam": ipam});
+        let call = call(&config, "c1", "eth0");
+        let ask = |way| Ipam { kind: String::new(), way };
+        ask(Way::Static).add(&call).unwrap();
+        assert_eq!(ask(Way::Static).leases(&call), None);
+        ask(Way::HostLocal).add(&call).unwrap();
+        let known = ask(Way::HostLocal).leases(&call).unwrap();
+        assert_eq!(known, ["10.1.0.2".parse::<IpAddr>().unwrap()]);
+        // What a DEL freed it no longer knows, and that DEL may have failed elsewhere.
+        ask(Way::HostLocal).del(&call).unwrap();
+        assert_eq!(ask(Way::HostLocal).leases(&call), None);
     }
 
     #[test]

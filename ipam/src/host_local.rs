@@ -40,13 +40,14 @@ impl HostLocal {
         Error::all(errors).map(|()| released)
     }
 
-    /// The attachment's addresses; none where they cannot be known.
-    pub fn leases(&self, call: &Call) -> Vec<IpAddr> {
-        let held = Place::of(&call.conf).and_then(|place| {
-            let store = Store::open(&place.data_dir, &call.conf.network)?;
-            store.map_or(Ok(Vec::new()), |mut store| store.held(&call.attachment))
-        });
-        held.unwrap_or_default().into_iter().map(|(address, _)| address).collect()
+    /// The attachment's addresses; `None` where they are not known. A store that has none does not
+    /// know them: an earlier DEL may have freed them, and failed at what else went with them.
+    pub fn leases(&self, call: &Call) -> Option<Vec<IpAddr>> {
+        let place = Place::of(&call.conf).ok()?;
+        let mut store = Store::open(&place.data_dir, &call.conf.network).ok()??;
+        let held = store.held(&call.attachment).ok()?;
+        let addresses = held.into_iter().map(|(address, _)| address).collect::<Vec<_>>();
+        (!addresses.is_empty()).then_some(addresses)
     }
 }
 

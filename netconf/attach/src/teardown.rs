@@ -20,8 +20,9 @@ pub fn del(call: &Call) -> Result<(), Error> {
     });
     let mut addresses: BTreeSet<IpAddr> =
         call.prev_result.iter().flat_map(|r| &r.ips).map(|ip| ip.address.ip()).collect();
-    addresses.extend(ipam.as_ref().map(|ipam| ipam.leases(call)).unwrap_or_default());
-    let known = call.prev_result.is_some() || !addresses.is_empty();
+    let leases = ipam.as_ref().and_then(|ipam| ipam.leases(call));
+    let known = call.prev_result.is_some() || leases.is_some();
+    addresses.extend(leases.unwrap_or_default());
     let addresses: Option<Vec<_>> = known.then(|| addresses.into_iter().collect());
 
     errors.extend(detach(call, addresses.as_deref()));
