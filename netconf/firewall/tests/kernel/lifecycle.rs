@@ -50,6 +50,34 @@ fn nft_reads_back_in_what_it_lists() {
 }
 
 #[test]
+fn a_ruleset_that_nft_saved_and_loaded_again_is_as_wanted() {
+    Namespace::new().run(|| {
+        // Every length of prefix is compiled in one of three ways.
+        let mut wanted = masquerade(attachment("net", "c1"), &["10.1.2.5/24", "fd00:1::5/64"]);
+        let exempt = &mut wanted.masquerade.as_mut().unwrap().exempt;
+        for prefix in 0..=32 {
+            exempt.push(format!("10.255.255.255/{prefix}").parse().unwrap());
+        }
+        for prefix in 0..=128 {
+            exempt.push(format!("fd00:ffff:ffff:ffff::ffff/{prefix}").parse().unwrap());
+        }
+        wanted.antispoof =
+            antispoof(attachment("net", "c1"), "veth1", "0a:58:0a:01:00:05").antispoof;
+        add(&wanted).unwrap();
+        let before = ruleset();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), &before).unwrap();
+        tool("nft", &["flush", "ruleset"]);
+        tool("nft", &["-f", file.path().to_str().unwrap()]);
+        assert_eq!(ruleset(), before);
+        assert_eq!(check(&wanted).unwrap(), Vec::<String>::new());
+        let known = ips(&["10.1.2.5", "fd00:1::5"]);
+        del(&attachment("net", "c1"), Some(&known), Some(&"veth1".parse().unwrap())).unwrap();
+        assert_eq!(ruleset(), "");
+    });
+}
+
+#[test]
 fn a_second_add_of_the_same_changes_nothing() {
     Namespace::new().run(|| {
         add(&everything("c1")).unwrap();
