@@ -188,6 +188,62 @@ fn a_flushed_ruleset_is_made_again_by_the_next_add() {
 }
 
 #[test]
+fn an_add_mends_a_chain_that_was_emptied_deleted_or_changed_however_many_pods_there_are() {
+    let pod = |number: u8| {
+        let id = format!("c{number}");
+        let addresses = [format!("10.1.0.{number}/16"), format!("fd00:1::{number}/64")];
+        let mut wanted = masquerade(attachment("net", &id), &[&addresses[0], &addresses[1]]);
+        let mac = format!("0a:58:0a:01:00:{number:02x}");
+        wanted.antispoof =
+            antispoof(wanted.attachment.clone(), &format!("veth{number}"), &mac).antispoof;
+        wanted
+    };
+    for pods in [1, 4, 40] {
+        Namespace::new().run(move || {
+            (1..=pods).for_each(|number| add(&pod(number)).unwrap());
+            let mut next = pods;
+            let mut chains: Vec<_> =
+                groups().into_iter().map(|group| format!("inet podwire {group}")).collect();
+            chains.push("bridge podwire prerouting".to_owned());
+            assert_eq!(chains.len(), 3);
+            for chain in &chains {
+                let (family, name) =
+                    (chain.split(' ').next().unwrap(), chain.split(' ').next_back().unwrap());
+                for damage in [
+                    format!("flush chain {chain}"),
+                    format!("delete chain {chain}"),
+                    format!("replace rule {chain} handle LAST accept"),
+                    format!("flush chain {chain}; add rule {chain} drop"),
+                    format!("add rule {chain} accept"),
+                    format!("insert rule {chain} accept"),
+                ] {
+                    let last = items("rule")
+                        .into_iter()
+                        .rfind(|rule| rule["family"] == family && rule["chain"] == name);
+                    let handle = last.unwrap()["handle"].to_string();
+                    let damage = damage.replace("LAST", &handle);
+                    tool("nft", &[&damage]);
+                    assert_ne!(check(&pod(1)).unwrap(), Vec::<String>::new(), "{damage}");
+                    next += 1;
+                    add(&pod(next)).unwrap();
+                    for number in [1, next] {
+                        assert_eq!(check(&pod(number)).unwrap(), Vec::<String>::new(), "{damage}");
+                    }
+                }
+            }
+            for number in 1..=next {
+                let wanted = pod(number);
+                let link = wanted.antispoof.unwrap().link;
+                let known = [format!("10.1.0.{number}"), format!("fd00:1::{number}")];
+                let known = ips(&[&known[0], &known[1]]);
+                del(&wanted.attachment, Some(&known), Some(&link)).unwrap();
+            }
+            assert_eq!(ruleset(), "");
+        });
+    }
+}
+
+#[test]
 fn check_tells_each_difference_in_words() {
     Namespace::new().run(|| {
         let wanted = everything("c1");
