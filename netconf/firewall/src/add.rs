@@ -1,13 +1,13 @@
-//! ADD: one look at what there is, and one transaction.
+//! ADD: a look at what there is, a look at the rules of each chain, and one transaction.
 
 use std::collections::BTreeSet;
 
 use kernel::Result;
-use kernel::netfilter::{Request, Socket};
+use kernel::netfilter::{Attributes, Request, Socket};
 
 use crate::group::Group;
 use crate::layout::{self, ANTISPOOF, MASQUERADE, PREROUTING};
-use crate::nft::{self, Element, Key, Set, Table};
+use crate::nft::{self, Element, Key, Rule, Set, Table};
 use crate::remove::{ATTEMPTS, Losses};
 use crate::socket::with_socket;
 use crate::wanted::Wanted;
@@ -40,12 +40,26 @@ pub fn add(wanted: &Wanted) -> Result<()> {
     })
 }
 
-/// A part of the layout: the chain that tells whether it is there, with the number of its rules.
+/// A part of the layout: the chain that tells whether it is there, with its rules.
 struct Part<'a> {
     table: Table,
     chain: String,
-    rules: usize,
+    rules: Vec<Vec<Attributes>>,
     create: Box<dyn Fn() -> Vec<Request> + 'a>,
+}
+
+impl Part<'_> {
+    /// True when the chain has its rules and no others, so that one that was emptied or changed by
+    /// hand is mended. The rules of one chain are few, and as many as before whatever else there
+    /// is. Where they change all the while, they are taken for wrong: to send them again does no
+    /// harm.
+    fn is_whole(&self, socket: &mut Socket) -> Result<bool> {
+        match socket.dump(&self.table.rules(&self.chain)) {
+            Ok(listed) => Ok(Rule::are(&listed, &self.rules)),
+            Err(error) if error.errno() == libc::EAGAIN => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
 }
 
 /// What has to be sent.
@@ -73,8 +87,7 @@ impl Change {
 
         let mut batch = Vec::new();
         for (part, chain) in parts.iter().zip(found.by_ref()) {
-            let rules = chain.as_ref().and_then(Table::uses).unwrap_or(0);
-            if everything || (rules as usize) < part.rules {
+            if everything || chain.is_none() || !part.is_whole(socket)? {
                 batch.extend((part.create)());
             }
         }
@@ -111,11 +124,11 @@ fn parts<'a>(wanted: &Wanted, groups: &'a BTreeSet<Group>) -> Vec<Part<'a>> {
             batch.extend(group.create(MASQUERADE));
             batch
         };
-        let (chain, rules) = (group.name(), group.rules().len());
+        let (chain, rules) = (group.name(), group.rules());
         parts.push(Part { table: MASQUERADE, chain, rules, create: Box::new(create) });
     }
     if wanted.antispoof.is_some() {
-        let (chain, rules) = (PREROUTING.to_owned(), layout::prerouting().len());
+        let (chain, rules) = (PREROUTING.to_owned(), layout::prerouting());
         let create = Box::new(|| layout::antispoof(ANTISPOOF));
         parts.push(Part { table: ANTISPOOF, chain, rules, create });
     }

@@ -4,7 +4,7 @@ use kernel::Result;
 use kernel::netfilter::{Attributes, Socket};
 
 use crate::layout::{self, ANTISPOOF, GUARDED, MASQUERADE, PREROUTING};
-use crate::nft::{Element, Rule, Table, expression};
+use crate::nft::{Element, Rule, Table};
 use crate::reference;
 use crate::socket::with_socket;
 use crate::wanted::Wanted;
@@ -78,11 +78,7 @@ fn chain(
         differences.push(format!("{what} is missing"));
         return Ok(());
     }
-    let objects = socket.dump(&table.rules(name))?;
-    let listed: Vec<_> = objects.iter().filter_map(Rule::of).collect();
-    let same = listed.len() == rules.len()
-        && listed.iter().zip(rules).all(|(l, r)| expression::is_rule(l.expressions, r));
-    if !same {
+    if !Rule::are(&socket.dump(&table.rules(name))?, rules) {
         differences.push(format!("the rules of {what} have been changed"));
     }
     Ok(())

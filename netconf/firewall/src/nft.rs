@@ -49,7 +49,6 @@ const CHAIN_TABLE: u16 = 1;
 const CHAIN_NAME: u16 = 3;
 const CHAIN_HOOK: u16 = 4;
 const CHAIN_POLICY: u16 = 5;
-const CHAIN_USE: u16 = 6;
 const CHAIN_TYPE: u16 = 7;
 const CHAIN_USERDATA: u16 = 12;
 const HOOK_NUMBER: u16 = 1;
@@ -140,11 +139,6 @@ impl Table {
     /// `nft delete chain`, with its rules; EBUSY while something jumps to it.
     pub(crate) fn delete_chain(self, name: &str) -> Request {
         self.request("delete the chain", name, DEL_CHAIN, 0, self.chain(name))
-    }
-
-    /// How many rules a chain has (and how many jump to it, but nothing jumps to a base chain).
-    pub(crate) fn uses(chain: &Object) -> Option<u32> {
-        chain.attributes().number(CHAIN_USE)
     }
 
     /// `nft flush chain`
@@ -247,6 +241,13 @@ impl<'a> Rule<'a> {
             expressions: attributes.find(RULE_EXPRESSIONS).unwrap_or_default(),
             userdata: attributes.find(RULE_USERDATA).unwrap_or_default(),
         })
+    }
+
+    /// True when `listed`, all that a chain has, are `rules` in their order and nothing else.
+    pub(crate) fn are(listed: &[Object], rules: &[Vec<Attributes>]) -> bool {
+        let listed: Vec<_> = listed.iter().filter_map(Rule::of).collect();
+        listed.len() == rules.len()
+            && listed.iter().zip(rules).all(|(l, r)| expression::is_rule(l.expressions, r))
     }
 
     pub(crate) fn comment(&self) -> Option<&'a str> {

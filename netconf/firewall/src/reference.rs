@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use cni::{Attachment, ContainerId, IfName, NetworkName};
-use kernel::netfilter::Socket;
+use kernel::netfilter::{Request, Socket};
 use kernel::{Error, Result};
 
 use crate::nft::{BRIDGE, INET, IPV4, IPV6, Rule, Table, expression};
@@ -37,8 +37,9 @@ struct Names {
     comment: String,
     /// Their iptables chain. The interface's name has no part in it.
     iptables: String,
-    spoof: String,
-    spoof_mac: String,
+    /// `None` where the kernel takes no such name, so that there can be no such chain.
+    spoof: Option<String>,
+    spoof_mac: Option<String>,
 }
 
 impl Names {
@@ -47,10 +48,29 @@ impl Names {
         Self {
             comment: comment(network, container, ifname),
             iptables: format!("CNI-{}", owner::hash(&format!("{network}{container}"), 24)),
-            spoof_mac: format!("{spoof}-mac"),
-            spoof,
+            spoof_mac: chain_name(format!("{spoof}-mac")),
+            spoof: chain_name(spoof),
         }
     }
+
+    /// Asks for the chains: of masquerade by nftables, by iptables and by ip6tables, and of
+    /// `macspoofchk`.
+    fn chains(&self) -> Vec<Request> {
+        let mut chains = vec![
+            MASQUERADE.get_chain(CHECKS),
+            IP_NAT.get_chain(&self.iptables),
+            IP6_NAT.get_chain(&self.iptables),
+        ];
+        chains.extend(self.spoof.iter().map(|spoof| BRIDGE_NAT.get_chain(spoof)));
+        chains
+    }
+}
+
+/// The name, if it is no longer than the kernel takes (`NFT_NAME_MAXLEN` with its final NUL; a
+/// request with a longer one is refused, and not with ENOENT).
+fn chain_name(name: String) -> Option<String> {
+    const LONGEST: usize = 255;
+    (name.len() <= LONGEST).then_some(name)
 }
 
 fn comment(network: &NetworkName, container: &ContainerId, ifname: &IfName) -> String {
@@ -84,12 +104,7 @@ pub(crate) fn del_with(
     addresses: &[IpAddr],
 ) -> Result<()> {
     let names = Names::of(attachment);
-    let found = socket.get_all(&[
-        MASQUERADE.get_chain(CHECKS),
-        IP_NAT.get_chain(&names.iptables),
-        IP6_NAT.get_chain(&names.iptables),
-        BRIDGE_NAT.get_chain(&names.spoof),
-    ])?;
+    let found = socket.get_all(&names.chains())?;
     let there = |index| matches!(found.get(index), Some(Some(_)));
     let mut done = Ok(());
     if there(0) {
@@ -101,8 +116,8 @@ pub(crate) fn del_with(
             done = done.and(remove_iptables(socket, table, &names.iptables, addresses));
         }
     }
-    if there(3) {
-        done = done.and(remove_spoof(socket, &names));
+    if let Some(spoof) = names.spoof.as_deref().filter(|_| there(3)) {
+        done = done.and(remove_spoof(socket, spoof, names.spoof_mac.as_deref()));
     }
     done
 }
@@ -128,12 +143,7 @@ pub(crate) fn gc_with(
 /// What there is of the attachment's, for CHECK.
 pub(crate) fn made(socket: &mut Socket, attachment: &Attachment) -> Result<Made> {
     let names = Names::of(attachment);
-    let found = socket.get_all(&[
-        MASQUERADE.get_chain(CHECKS),
-        IP_NAT.get_chain(&names.iptables),
-        IP6_NAT.get_chain(&names.iptables),
-        BRIDGE_NAT.get_chain(&names.spoof),
-    ])?;
+    let found = socket.get_all(&names.chains())?;
     let there = |index| matches!(found.get(index), Some(Some(_)));
     let mut masquerade = there(1) || there(2);
     if there(0) && !masquerade {
@@ -179,23 +189,25 @@ fn remove_iptables(
     settle(socket, batch)
 }
 
-fn remove_spoof(socket: &mut Socket, names: &Names) -> Result<()> {
+fn remove_spoof(socket: &mut Socket, spoof: &str, spoof_mac: Option<&str>) -> Result<()> {
     let objects = socket.dump(&BRIDGE_NAT.rules(PREROUTING))?;
     let mut batch: Vec<_> = objects
         .iter()
         .filter_map(Rule::of)
-        .filter(|rule| rule.leads_to(&names.spoof))
+        .filter(|rule| rule.leads_to(spoof))
         .map(|rule| BRIDGE_NAT.delete_rule(PREROUTING, &rule))
         .collect();
-    batch.push(BRIDGE_NAT.delete_chain(&names.spoof));
-    if socket.get(BRIDGE_NAT.get_chain(&names.spoof_mac))?.is_some() {
-        batch.push(BRIDGE_NAT.delete_chain(&names.spoof_mac));
+    batch.push(BRIDGE_NAT.delete_chain(spoof));
+    if let Some(mac) = spoof_mac
+        && socket.get(BRIDGE_NAT.get_chain(mac))?.is_some()
+    {
+        batch.push(BRIDGE_NAT.delete_chain(mac));
     }
     settle(socket, batch)
 }
 
 /// Removes; what somebody else has removed meanwhile is as it should be.
-fn settle(socket: &mut Socket, batch: Vec<kernel::netfilter::Request>) -> Result<()> {
+fn settle(socket: &mut Socket, batch: Vec<Request>) -> Result<()> {
     match socket.transact(&batch, None) {
         Err(refused) if refused.refusals.iter().all(|r| r.errno == libc::ENOENT) => {
             // Nothing of the transaction took effect, so what is left is removed one by one.

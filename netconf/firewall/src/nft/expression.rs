@@ -49,25 +49,41 @@ pub(crate) fn of_family(v6: bool) -> [Attributes; 2] {
 
 /// Loads an address of the packet.
 pub(crate) fn address(v6: bool, which: Address) -> Attributes {
-    let (offset, length) = match (v6, which) {
-        (false, Address::Source) => (12, 4),
-        (false, Address::Destination) => (16, 4),
-        (true, Address::Source) => (8, 16),
-        (true, Address::Destination) => (24, 16),
-    };
-    payload(REGISTER_1, NETWORK_HEADER, offset, length)
+    address_start(v6, which, length(v6))
 }
 
-/// `ip daddr NETWORK`: load, mask, compare.
+/// Loads the first bytes of an address of the packet.
+fn address_start(v6: bool, which: Address, bytes: u8) -> Attributes {
+    let offset = match (v6, which) {
+        (false, Address::Source) => 12,
+        (false, Address::Destination) => 16,
+        (true, Address::Source) => 8,
+        (true, Address::Destination) => 24,
+    };
+    payload(REGISTER_1, NETWORK_HEADER, offset, bytes.into())
+}
+
+/// The length of an address in bytes.
+fn length(v6: bool) -> u8 {
+    if v6 { 16 } else { 4 }
+}
+
+/// `ip daddr NETWORK`, compiled as nft does it, so that a ruleset that nft listed and loaded again
+/// is the same: of a prefix of whole bytes these alone are loaded and compared, any other prefix
+/// is masked.
 pub(crate) fn destination_in(network: IpNetwork) -> Vec<Attributes> {
     let v6 = network.is_ipv6();
     let mut rule = Vec::from(of_family(v6));
-    rule.push(address(v6, Address::Destination));
-    let full = if v6 { 128 } else { 32 };
-    if network.prefix() < full {
+    let mut compared = bytes(network.network());
+    let prefix = network.prefix();
+    if prefix > 0 && prefix.is_multiple_of(8) {
+        compared.truncate((prefix / 8).into());
+        rule.push(address_start(v6, Address::Destination, prefix / 8));
+    } else {
+        rule.push(address(v6, Address::Destination));
         rule.push(masked(&bytes(network.mask())));
     }
-    rule.push(equal(&bytes(network.network())));
+    rule.push(equal(&compared));
     rule
 }
 

@@ -50,6 +50,34 @@ fn nft_reads_back_in_what_it_lists() {
 }
 
 #[test]
+fn a_ruleset_that_nft_saved_and_loaded_again_is_as_wanted() {
+    Namespace::new().run(|| {
+        // Every length of prefix is compiled in one of three ways.
+        let mut wanted = masquerade(attachment("net", "c1"), &["10.1.2.5/24", "fd00:1::5/64"]);
+        let exempt = &mut wanted.masquerade.as_mut().unwrap().exempt;
+        for prefix in 0..=32 {
+            exempt.push(format!("10.255.255.255/{prefix}").parse().unwrap());
+        }
+        for prefix in 0..=128 {
+            exempt.push(format!("fd00:ffff:ffff:ffff::ffff/{prefix}").parse().unwrap());
+        }
+        wanted.antispoof =
+            antispoof(attachment("net", "c1"), "veth1", "0a:58:0a:01:00:05").antispoof;
+        add(&wanted).unwrap();
+        let before = ruleset();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), &before).unwrap();
+        tool("nft", &["flush", "ruleset"]);
+        tool("nft", &["-f", file.path().to_str().unwrap()]);
+        assert_eq!(ruleset(), before);
+        assert_eq!(check(&wanted).unwrap(), Vec::<String>::new());
+        let known = ips(&["10.1.2.5", "fd00:1::5"]);
+        del(&attachment("net", "c1"), Some(&known), Some(&"veth1".parse().unwrap())).unwrap();
+        assert_eq!(ruleset(), "");
+    });
+}
+
+#[test]
 fn a_second_add_of_the_same_changes_nothing() {
     Namespace::new().run(|| {
         add(&everything("c1")).unwrap();
@@ -157,6 +185,62 @@ fn a_flushed_ruleset_is_made_again_by_the_next_add() {
         };
         assert_eq!(sorted(&ruleset()), sorted(&before));
     });
+}
+
+#[test]
+fn an_add_mends_a_chain_that_was_emptied_deleted_or_changed_however_many_pods_there_are() {
+    let pod = |number: u8| {
+        let id = format!("c{number}");
+        let addresses = [format!("10.1.0.{number}/16"), format!("fd00:1::{number}/64")];
+        let mut wanted = masquerade(attachment("net", &id), &[&addresses[0], &addresses[1]]);
+        let mac = format!("0a:58:0a:01:00:{number:02x}");
+        wanted.antispoof =
+            antispoof(wanted.attachment.clone(), &format!("veth{number}"), &mac).antispoof;
+        wanted
+    };
+    for pods in [1, 4, 40] {
+        Namespace::new().run(move || {
+            (1..=pods).for_each(|number| add(&pod(number)).unwrap());
+            let mut next = pods;
+            let mut chains: Vec<_> =
+                groups().into_iter().map(|group| format!("inet podwire {group}")).collect();
+            chains.push("bridge podwire prerouting".to_owned());
+            assert_eq!(chains.len(), 3);
+            for chain in &chains {
+                let (family, name) =
+                    (chain.split(' ').next().unwrap(), chain.split(' ').next_back().unwrap());
+                for damage in [
+                    format!("flush chain {chain}"),
+                    format!("delete chain {chain}"),
+                    format!("replace rule {chain} handle LAST accept"),
+                    format!("flush chain {chain}; add rule {chain} drop"),
+                    format!("add rule {chain} accept"),
+                    format!("insert rule {chain} accept"),
+                ] {
+                    let last = items("rule")
+                        .into_iter()
+                        .rfind(|rule| rule["family"] == family && rule["chain"] == name);
+                    let handle = last.unwrap()["handle"].to_string();
+                    let damage = damage.replace("LAST", &handle);
+                    tool("nft", &[&damage]);
+                    assert_ne!(check(&pod(1)).unwrap(), Vec::<String>::new(), "{damage}");
+                    next += 1;
+                    add(&pod(next)).unwrap();
+                    for number in [1, next] {
+                        assert_eq!(check(&pod(number)).unwrap(), Vec::<String>::new(), "{damage}");
+                    }
+                }
+            }
+            for number in 1..=next {
+                let wanted = pod(number);
+                let link = wanted.antispoof.unwrap().link;
+                let known = [format!("10.1.0.{number}"), format!("fd00:1::{number}")];
+                let known = ips(&[&known[0], &known[1]]);
+                del(&wanted.attachment, Some(&known), Some(&link)).unwrap();
+            }
+            assert_eq!(ruleset(), "");
+        });
+    }
 }
 
 #[test]

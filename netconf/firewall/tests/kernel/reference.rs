@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use cni::Attachment;
-use firewall::{check, del, gc};
+use firewall::{add, check, del, gc};
 use serde_json::json;
 
 use crate::kit::{Namespace, antispoof, attachment, ips, masquerade, tool};
@@ -118,6 +118,43 @@ fn del_removes_what_the_reference_made_in_nf_tables_and_leaves_the_neighbours() 
             });
         }
     }
+}
+
+#[test]
+fn a_container_id_that_is_too_long_for_the_reference_chains_is_no_hindrance() {
+    Namespace::new().run(|| {
+        // The longest ids with which cni-br-iface-ID-eth0-mac, and without "-mac", are names that
+        // the kernel takes are of 233 and 237 characters.
+        for length in [230, 233, 234, 237, 238, 255] {
+            let id = "a".repeat(length);
+            let mut wanted = masquerade(attachment("net", &id), &["10.1.0.5/16"]);
+            wanted.antispoof =
+                antispoof(attachment("net", &id), "veth1", "0a:58:0a:01:00:05").antispoof;
+            add(&wanted).unwrap();
+            assert_eq!(check(&wanted).unwrap(), Vec::<String>::new());
+            // What the reference plugins might have made.
+            let (spoof, mac) =
+                (format!("cni-br-iface-{id}-eth0"), format!("cni-br-iface-{id}-eth0-mac"));
+            let mut theirs =
+                String::from("add table bridge nat\nadd chain bridge nat PREROUTING\n");
+            for chain in [&spoof, &mac].into_iter().filter(|chain| chain.len() <= 255) {
+                theirs.push_str(&["add chain bridge nat ", chain, "\n"].concat());
+            }
+            if spoof.len() <= 255 {
+                theirs.push_str(&["add rule bridge nat PREROUTING jump ", &spoof].concat());
+            }
+            theirs.push('\n');
+            let file = tempfile::NamedTempFile::new().unwrap();
+            std::fs::write(file.path(), theirs).unwrap();
+            tool("nft", &["-f", file.path().to_str().unwrap()]);
+            for known in [Some(ips(&["10.1.0.5"])), None] {
+                let link = "veth1".parse().unwrap();
+                del(&attachment("net", &id), known.as_deref(), Some(&link)).unwrap();
+                assert!(!ruleset().contains(&id[..60]), "{length}: {}", ruleset());
+                assert!(!ruleset().contains("podwire"), "{length}: {}", ruleset());
+            }
+        }
+    });
 }
 
 #[test]
