@@ -78,6 +78,32 @@ fn a_ruleset_that_nft_saved_and_loaded_again_is_as_wanted() {
 }
 
 #[test]
+fn a_ruleset_that_was_loaded_over_itself_goes_with_the_last_del_or_is_mended_by_the_next_add() {
+    Namespace::new().run(|| {
+        let other = masquerade(attachment("net", "c2"), &["10.1.0.6/16"]);
+        for mended in [true, false] {
+            add(&everything("c1")).unwrap();
+            add(&other).unwrap();
+            let before = ruleset();
+            let file = tempfile::NamedTempFile::new().unwrap();
+            std::fs::write(file.path(), &before).unwrap();
+            tool("nft", &["-f", file.path().to_str().unwrap()]);
+            assert_ne!(ruleset(), before, "every rule is there twice");
+            if mended {
+                add(&everything("c1")).unwrap();
+                add(&other).unwrap();
+                assert_eq!(ruleset(), before);
+            }
+            let link = "veth0a1b2c3d".parse().unwrap();
+            let known = ips(&["10.1.0.5", "fd00:1::5"]);
+            del(&attachment("net", "c2"), Some(&ips(&["10.1.0.6"])), None).unwrap();
+            del(&attachment("net", "c1"), Some(&known), Some(&link)).unwrap();
+            assert_eq!(ruleset(), "");
+        }
+    });
+}
+
+#[test]
 fn a_second_add_of_the_same_changes_nothing() {
     Namespace::new().run(|| {
         add(&everything("c1")).unwrap();
