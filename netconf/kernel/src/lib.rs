@@ -6,6 +6,7 @@
 //! out as one datagram ([`Socket::run_all`]).
 
 pub mod address;
+mod attributes;
 mod error;
 pub mod events;
 mod extended_ack;

@@ -10,11 +10,6 @@ mod veth;
 mod vlan;
 mod wait;
 
-use netlink_packet_route::link::{
-    InfoBridge, InfoBridgePort, InfoData, InfoKind, InfoPortData, LinkAttribute, LinkFlags,
-    LinkInfo, LinkMessage, State,
-};
-
 pub use announce::announce;
 pub use bridge::{create as create_bridge, set_vlan_filtering};
 pub use delete::{delete, delete_by_name};
@@ -25,7 +20,7 @@ pub use veth::{Veth, create as create_veth};
 pub use vlan::{Vlan, add as add_vlan, delete as delete_vlan, list as list_vlans};
 pub use wait::wait_until_up;
 
-use crate::MacAddr;
+use crate::{MacAddr, attributes};
 
 /// A link as the kernel describes it (`ip -d link show`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -62,61 +57,114 @@ pub struct Link {
     pub isolated: bool,
 }
 
+/// The attributes read here (`IFLA_*` of include/uapi/linux/if_link.h).
+mod attribute {
+    pub const ADDRESS: u16 = 1;
+    pub const NAME: u16 = 3;
+    pub const MTU: u16 = 4;
+    pub const LINK: u16 = 5;
+    pub const MASTER: u16 = 10;
+    pub const OPERATIONAL_STATE: u16 = 16;
+    pub const INFO: u16 = 18;
+    pub const ALIAS: u16 = 20;
+    pub const FAMILY_SPECIFIC: u16 = 26;
+    /// Inside `INFO`.
+    pub const INFO_KIND: u16 = 1;
+    pub const INFO_DATA: u16 = 2;
+    pub const INFO_PORT_KIND: u16 = 4;
+    pub const INFO_PORT_DATA: u16 = 5;
+    /// Inside a bridge's `INFO_DATA` (`IFLA_BR_*`).
+    pub const VLAN_FILTERING: u16 = 7;
+    pub const VLAN_DEFAULT_PVID: u16 = 39;
+    /// Inside a bridge port's `INFO_PORT_DATA` (`IFLA_BRPORT_*`).
+    pub const HAIRPIN: u16 = 4;
+    pub const ISOLATED: u16 = 33;
+}
+
+/// `IFF_UP` and `IFF_PROMISC`.
+const UP: u32 = 0x1;
+const PROMISCUOUS: u32 = 0x100;
+/// `IF_OPER_UNKNOWN` and `IF_OPER_UP`.
+const CAN_CARRY: [u8; 2] = [0, 6];
+
+/// The index and the attributes of a link message: behind `struct ifinfomsg` (family, type, index,
+/// flags, change mask).
+fn split(message: &[u8]) -> Option<(u32, u32, &[u8])> {
+    let (head, attributes) = message.split_at_checked(16)?;
+    let word = |at: usize| attributes::number(head.get(at..at + 4)?);
+    Some((word(4)?, word(8)?, attributes))
+}
+
 impl Link {
-    fn parse(message: &LinkMessage) -> Self {
-        let flags = message.header.flags;
+    fn parse(message: &[u8]) -> Option<Self> {
+        let (index, flags, all) = split(message)?;
         let mut link = Self {
-            index: message.header.index,
-            up: flags.contains(LinkFlags::Up),
-            promiscuous: flags.contains(LinkFlags::Promisc),
+            index,
+            up: flags & UP != 0,
+            promiscuous: flags & PROMISCUOUS != 0,
             ..Self::default()
         };
-        for attribute in &message.attributes {
-            match attribute {
-                LinkAttribute::IfName(name) => link.name.clone_from(name),
-                LinkAttribute::IfAlias(alias) => link.alias = Some(alias.clone()),
-                LinkAttribute::Address(bytes) => {
-                    link.mac = bytes.as_slice().try_into().ok().map(MacAddr);
+        for (kind, value) in attributes::of(all) {
+            match kind {
+                attribute::NAME => link.name = attributes::text(value),
+                attribute::ALIAS => link.alias = Some(attributes::text(value)),
+                attribute::ADDRESS => link.mac = value.try_into().ok().map(MacAddr),
+                attribute::MTU => link.mtu = attributes::number(value)?,
+                attribute::MASTER => link.master = attributes::number(value),
+                attribute::LINK => link.peer = attributes::number(value),
+                attribute::OPERATIONAL_STATE => {
+                    link.running = value.first().is_some_and(|state| CAN_CARRY.contains(state));
                 }
-                LinkAttribute::Mtu(mtu) => link.mtu = *mtu,
-                LinkAttribute::Controller(index) => link.master = Some(*index),
-                LinkAttribute::Link(index) => link.peer = Some(*index),
-                LinkAttribute::OperState(state) => {
-                    link.running = matches!(state, State::Up | State::Unknown);
-                }
-                LinkAttribute::LinkInfo(info) => info.iter().for_each(|i| link.parse_info(i)),
+                attribute::INFO => link.parse_info(value),
                 _ => {}
             }
         }
-        link
+        Some(link)
     }
 
-    fn parse_info(&mut self, info: &LinkInfo) {
-        match info {
-            LinkInfo::Kind(kind) => self.kind = kind_name(kind),
-            LinkInfo::Data(InfoData::Bridge(options)) => {
-                for option in options {
-                    match option {
-                        InfoBridge::VlanFiltering(on) => self.vlan_filtering = *on,
-                        InfoBridge::VlanDefaultPvid(id) => self.default_pvid = *id,
-                        _ => {}
+    fn parse_info(&mut self, info: &[u8]) {
+        let find = |wanted: u16| attributes::of(info).find(|(kind, _)| *kind == wanted);
+        let text = |wanted: u16| find(wanted).map(|(_, value)| attributes::text(value));
+        let nested = |wanted: u16| attributes::of(find(wanted).map_or(&[], |(_, value)| value));
+        self.kind = text(attribute::INFO_KIND).unwrap_or_default();
+        if self.kind == "bridge" {
+            for (kind, value) in nested(attribute::INFO_DATA) {
+                match kind {
+                    attribute::VLAN_FILTERING => self.vlan_filtering = attributes::switch(value),
+                    attribute::VLAN_DEFAULT_PVID => {
+                        self.default_pvid = attributes::short(value).unwrap_or_default();
                     }
+                    _ => {}
                 }
             }
-            LinkInfo::PortData(InfoPortData::BridgePort(options)) => {
-                for option in options {
-                    match option {
-                        InfoBridgePort::HairpinMode(on) => self.hairpin = *on,
-                        InfoBridgePort::Isolated(on) => self.isolated = *on,
-                        _ => {}
-                    }
+        }
+        if text(attribute::INFO_PORT_KIND).as_deref() == Some("bridge") {
+            for (kind, value) in nested(attribute::INFO_PORT_DATA) {
+                match kind {
+                    attribute::HAIRPIN => self.hairpin = attributes::switch(value),
+                    attribute::ISOLATED => self.isolated = attributes::switch(value),
+                    _ => {}
                 }
             }
-            _ => {}
         }
     }
 }
 
-fn kind_name(kind: &InfoKind) -> String {
-    kind.to_string()
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn malformed_messages_are_no_links_and_cause_no_panic() {
+        assert_eq!(Link::parse(&[]), None);
+        assert_eq!(Link::parse(&[0; 15]), None);
+        let mut message = vec![0; 16];
+        message.extend([255, 255, 3, 0, b'x']);
+        assert_eq!(Link::parse(&message).unwrap().name, "");
+        for end in 0..64_u8 {
+            let mut message = vec![end; 16 + usize::from(end)];
+            message.extend([8, 0, 18, 0, end, 0, 1, 0]);
+            let _ = Link::parse(&message);
+        }
+    }
 }

@@ -46,5 +46,5 @@ fn without_statistics(mut message: LinkMessage) -> LinkMessage {
 }
 
 fn link(object: &Object) -> Option<Link> {
-    object.read(kind::NEW_LINK).as_ref().map(Link::parse)
+    (object.kind == kind::NEW_LINK).then(|| Link::parse(&object.payload)).flatten()
 }

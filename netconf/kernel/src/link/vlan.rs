@@ -1,13 +1,15 @@
 //! VLANs of a bridge port.
 
 use netlink_packet_route::AddressFamily;
-use netlink_packet_route::link::{
-    AfSpecBridge, BridgeVlanInfoFlags, LinkAttribute, LinkExtentMask, LinkMessage,
-};
+use netlink_packet_route::link::{BridgeVlanInfoFlags, LinkAttribute, LinkExtentMask, LinkMessage};
 use rtnetlink::LinkBridgeVlan;
 
+use super::{attribute, split};
 use crate::message::kind;
-use crate::{Request, Result, Socket};
+use crate::{Request, Result, Socket, attributes};
+
+/// `IFLA_BRIDGE_VLAN_INFO` (include/uapi/linux/if_bridge.h).
+const VLAN_INFO: u16 = 2;
 
 /// A VLAN that a port carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -29,6 +31,17 @@ impl Vlan {
     /// A VLAN of a trunk: tagged both ways.
     pub fn tagged(id: u16) -> Self {
         Self { id, pvid: false, untagged: false }
+    }
+
+    /// Reads `struct bridge_vlan_info`: flags, then the id.
+    fn read(value: &[u8]) -> Option<Self> {
+        let (flags, id) = value.split_at_checked(2)?;
+        let flags = BridgeVlanInfoFlags::from_bits_retain(attributes::short(flags)?);
+        Some(Self {
+            id: attributes::short(id)?,
+            pvid: flags.contains(BridgeVlanInfoFlags::Pvid),
+            untagged: flags.contains(BridgeVlanInfoFlags::Untagged),
+        })
     }
 
     fn flags(self) -> BridgeVlanInfoFlags {
@@ -66,18 +79,15 @@ pub fn list(socket: &Socket, port: u32) -> Result<Vec<Vlan>> {
     message.attributes.push(LinkAttribute::ExtMask(vec![LinkExtentMask::Brvlan]));
     let answer = socket.dump("list the VLANs of port", port, kind::GET_LINK, &message)?;
     let mut vlans = Vec::new();
-    let links = answer.iter().filter_map(|o| o.read::<LinkMessage>(kind::NEW_LINK));
-    for link in links.filter(|link| link.header.index == port) {
-        for attribute in &link.attributes {
-            let LinkAttribute::AfSpecBridge(specs) = attribute else { continue };
-            vlans.extend(specs.iter().filter_map(|spec| match spec {
-                AfSpecBridge::VlanInfo(info) => Some(Vlan {
-                    id: info.vid,
-                    pvid: info.flags.contains(BridgeVlanInfoFlags::Pvid),
-                    untagged: info.flags.contains(BridgeVlanInfoFlags::Untagged),
-                }),
-                _ => None,
-            }));
+    for object in answer.iter().filter(|object| object.kind == kind::NEW_LINK) {
+        let Some((index, _, all)) = split(&object.payload) else { continue };
+        if index != port {
+            continue;
+        }
+        for (_, spec) in attributes::of(all).filter(|(kind, _)| *kind == attribute::FAMILY_SPECIFIC)
+        {
+            let infos = attributes::of(spec).filter(|(kind, _)| *kind == VLAN_INFO);
+            vlans.extend(infos.filter_map(|(_, value)| Vlan::read(value)));
         }
     }
     vlans.sort_unstable();
