@@ -7,6 +7,7 @@ use cni::{Attachment, Call, Error, GcCall};
 use ipam::Ipam;
 use kernel::link::{self, Link};
 use kernel::{Netns, Socket};
+use serde::Deserialize;
 
 use crate::{owner, veth};
 
@@ -35,29 +36,42 @@ pub fn del(call: &Call) -> Result<(), Error> {
 /// are freed meanwhile; but the guard of a link stays while anything can pass it.
 fn detach(call: &Call, addresses: Option<&[IpAddr]>) -> Vec<Error> {
     let attachment = &call.attachment;
-    let remove_rules = |link: Option<String>| {
+    let remove_rules = |addresses: Option<&[IpAddr]>, link: Option<&str>| {
         let link = link.and_then(|name| name.parse().ok());
         Ok(firewall::del(attachment, addresses, link.as_ref())?)
     };
     let done = match find(attachment) {
         Ok((host, Some(near))) => {
             let remove_pair = || Ok(veth::remove(&host, &near)?);
-            if silence(&host, &near).is_ok() {
-                [remove_rules(Some(near.name.clone())), remove_pair()]
+            if is_guarded(call) && silence(&host, &near).is_ok() {
+                vec![remove_rules(addresses, Some(&near.name)), remove_pair()]
             } else {
+                // Setting the port down would cost a link's removal once more. A guard that the
+                // config does not speak of any more goes after the link.
+                let rules = remove_rules(addresses, None);
                 let pair = remove_pair();
-                let rules = remove_rules(pair.is_ok().then(|| near.name.clone()));
-                [rules, pair]
+                let name = pair.is_ok().then_some(near.name.as_str());
+                vec![rules, pair, remove_rules(Some(&[]), name)]
             }
         }
         Ok((host, None)) => {
             let pair = remove_inner(call, &host);
             let gone = pair.is_ok().then(|| owner::link_name(attachment, 0));
-            [remove_rules(gone), pair]
+            vec![remove_rules(addresses, gone.as_deref()), pair]
         }
-        Err(e) => [remove_rules(None), Err(e)],
+        Err(e) => vec![remove_rules(addresses, None), Err(e)],
     };
     done.into_iter().filter_map(Result::err).collect()
+}
+
+/// True when the config asks for anti-spoofing, or cannot be read.
+fn is_guarded(call: &Call) -> bool {
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Conf {
+        macspoofchk: bool,
+    }
+    call.conf.decode::<Conf>().map_or(true, |conf| conf.macspoofchk)
 }
 
 fn find(attachment: &Attachment) -> Result<(Socket, Option<Link>), Error> {
