@@ -36,7 +36,8 @@ pub fn add(link: &Link, address: IpNetwork, options: Options) -> Request {
     if !flags.is_empty() {
         message.attributes.push(AddressAttribute::Flags(flags));
     }
-    Request::new("add the address", address, NLM_F_CREATE | NLM_F_EXCL, kind::NEW_ADDRESS, &message)
+    let on = format!("{address} to {}", link.name);
+    Request::new("add the address", on, NLM_F_CREATE | NLM_F_EXCL, kind::NEW_ADDRESS, &message)
 }
 
 /// Removes an address. EADDRNOTAVAIL when the link does not have it.

@@ -186,7 +186,9 @@ fn addresses_and_routes_are_read_as_they_were_written() {
         let six: ipnetwork::IpNetwork = "fd00::3/64".parse().unwrap();
         for wanted in [four, six] {
             socket.run(address::add(&bridge, wanted, options)).unwrap();
-            assert!(socket.run(address::add(&bridge, wanted, options)).unwrap_err().is_exists());
+            let again = socket.run(address::add(&bridge, wanted, options)).unwrap_err();
+            assert!(again.is_exists());
+            assert_eq!(again.on, format!("{wanted} to br0"));
             let listed = address::list(&socket, index, wanted.is_ipv6()).unwrap();
             let found = listed.iter().find(|a| a.address == wanted).unwrap();
             assert!(found.global && !found.tentative && !found.dad_failed);
