@@ -47,13 +47,13 @@ pub fn routes(result: &AddResult) -> Vec<Route> {
             // The kernel refuses a destination with host bits.
             dst: IpNetwork::new(r.dst.network(), r.dst.prefix()).unwrap_or(r.dst),
             gw,
-            src: None,
             scope,
             mtu: r.mtu,
             advmss: r.advmss,
             priority: r.priority,
             // 0 (RT_TABLE_UNSPEC) means main to the kernel.
             table: r.table.filter(|table| *table != 0),
+            ..Route::to(r.dst)
         }
     };
     result.routes.iter().map(convert).collect()

@@ -4,20 +4,27 @@ mod announce;
 mod bridge;
 mod delete;
 mod get;
+mod ipip;
 mod port;
 mod set;
 mod veth;
 mod vlan;
+mod vxlan;
 mod wait;
 
 pub use announce::announce;
 pub use bridge::{create as create_bridge, set_vlan_filtering};
 pub use delete::{delete, delete_by_name};
 pub use get::{get, get_by_index, list};
+pub use ipip::{Ipip, change as change_ipip, create as create_ipip};
 pub use port::{PortOptions, set_port};
-pub use set::{set_alias, set_down, set_mac, set_promiscuous, set_up, set_up_notifying};
+pub use set::{
+    disable_address_generation, set_alias, set_down, set_mac, set_mtu, set_promiscuous, set_up,
+    set_up_notifying,
+};
 pub use veth::{Veth, create as create_veth};
 pub use vlan::{Vlan, add as add_vlan, delete as delete_vlan, list as list_vlans};
+pub use vxlan::{Vxlan, change as change_vxlan, create as create_vxlan};
 pub use wait::wait_until_up;
 
 use crate::{MacAddr, attributes};
@@ -55,6 +62,12 @@ pub struct Link {
     pub hairpin: bool,
     /// A bridge port's `isolated`.
     pub isolated: bool,
+    /// The kernel makes no link-local address for it (`addrgenmode none`).
+    pub no_address_generation: bool,
+    /// A VXLAN device's attributes.
+    pub vxlan: Option<Vxlan>,
+    /// An IPIP device's attributes.
+    pub ipip: Option<Ipip>,
 }
 
 /// The attributes read here (`IFLA_*` of include/uapi/linux/if_link.h).

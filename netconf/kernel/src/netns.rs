@@ -46,6 +46,14 @@ impl Netns {
         Ok(is_network.then(|| Self { file, path: path.to_owned() }))
     }
 
+    /// The number by which the kernel tells the calling thread's namespace from the others that
+    /// exist now (`readlink /proc/thread-self/ns/net`).
+    pub fn own_number() -> Result<u64> {
+        const OWN: &str = "/proc/thread-self/ns/net";
+        let fail = |e| Error::new("examine the network namespace", OWN, e);
+        Ok(std::fs::metadata(OWN).map_err(fail)?.ino())
+    }
+
     /// Opens the namespace at `path` for an ADD or a CHECK. Code 8 when it is missing, is no
     /// namespace, or is the one that the caller lives in.
     pub fn open(path: &Path) -> Result<Self, cni::Error> {

@@ -1,4 +1,4 @@
-//! Routes through a link.
+//! Routes.
 
 use std::net::IpAddr;
 
@@ -21,7 +21,24 @@ pub const SCOPE_LINK: u8 = 253;
 /// `RT_SCOPE_HOST`: on this host.
 pub const SCOPE_HOST: u8 = 254;
 
-/// A unicast route through a link.
+/// `RTPROT_BOOT`: who made a route did not say who he is.
+pub const PROTOCOL_UNTOLD: u8 = 3;
+
+/// What becomes of packets that take a route.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// They go on through a link.
+    #[default]
+    Unicast,
+    /// They are for this host itself. Never made by us.
+    Local,
+    /// They are dropped without a word.
+    Blackhole,
+    /// Anything else: unreachable, prohibit, broadcast. Never made by us.
+    Other,
+}
+
+/// A route.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Route {
     /// The destination; its host bits must be zero.
@@ -40,6 +57,36 @@ pub struct Route {
     pub priority: Option<u32>,
     /// The table; `None` is main (254).
     pub table: Option<u32>,
+    /// What becomes of packets.
+    pub kind: Kind,
+    /// Who made it (`RTPROT_*`): [`PROTOCOL_UNTOLD`] unless set.
+    pub protocol: u8,
+    /// The gateway is on the link even where no address of the link says so.
+    pub onlink: bool,
+}
+
+/// A route that the kernel has.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Installed {
+    /// The link; `None` for a blackhole.
+    pub link: Option<u32>,
+    /// The route.
+    pub route: Route,
+}
+
+/// Where the kernel sends packets to an address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lookup {
+    /// What becomes of them.
+    pub kind: Kind,
+    /// The link. For addresses of the host itself the one that has the address.
+    pub link: Option<u32>,
+    /// The gateway.
+    pub gw: Option<IpAddr>,
+    /// The prefix that matched.
+    pub dst: IpNetwork,
+    /// Who made the route.
+    pub protocol: u8,
 }
 
 impl Route {
@@ -54,6 +101,9 @@ impl Route {
             advmss: None,
             priority: None,
             table: None,
+            kind: Kind::Unicast,
+            protocol: PROTOCOL_UNTOLD,
+            onlink: false,
         }
     }
 
@@ -82,6 +132,45 @@ impl std::fmt::Display for Route {
 pub fn add(link: &Link, route: &Route) -> Request {
     let on = format!("{route} through {}", link.name);
     Request::new("add the route", on, NLM_F_CREATE, kind::NEW_ROUTE, &message(link.index, route))
+}
+
+/// Makes a route, or puts it in the place of the one with the same destination, metric and table.
+/// `link` is `None` for a blackhole.
+///
+/// `ip route replace [blackhole] DST [via GW] [dev LINK] [onlink] proto N [metric N] [mtu N]`
+pub fn replace(link: Option<&Link>, route: &Route) -> Request {
+    todo!()
+}
+
+/// Removes exactly this route: destination, metric, table, protocol, kind, gateway and link must
+/// agree. ESRCH when there is none. `on` names the link in errors.
+///
+/// `ip route del [blackhole] DST [via GW] [dev LINK] proto N [metric N]`
+pub fn delete(installed: &Installed, on: &str) -> Request {
+    todo!()
+}
+
+/// All routes in main that were made under this protocol number. A dump that the kernel filters.
+///
+/// `ip -4|-6 route show proto N`
+pub fn of_protocol(socket: &Socket, ipv6: bool, protocol: u8) -> Result<Vec<Installed>> {
+    todo!()
+}
+
+/// All routes in main through a link, whoever made them, other than those that the kernel makes
+/// itself (`proto kernel`). A dump that the kernel filters.
+///
+/// `ip -4|-6 route show dev LINK`
+pub fn through(socket: &Socket, ipv6: bool, link: u32) -> Result<Vec<Installed>> {
+    todo!()
+}
+
+/// Asks where the kernel would send packets to each address; one answer per address, in order,
+/// `None` where it has no route (ENETUNREACH, EHOSTUNREACH) or an `unreachable` one.
+///
+/// `ip route get fibmatch IP`
+pub fn look_up(socket: &Socket, addresses: &[IpAddr]) -> Vec<Result<Option<Lookup>>> {
+    todo!()
 }
 
 /// The routes through a link of one family and one table. A dump that the kernel filters.

@@ -54,6 +54,22 @@ pub fn set_mac(index: u32, name: &str, mac: MacAddr) -> Request {
     request("set the hardware address of", name, &link(index).address(mac.0.to_vec()).build())
 }
 
+/// Sets its MTU in bytes. EINVAL when the device cannot have it.
+///
+/// `ip link set dev NAME mtu MTU`
+pub fn set_mtu(index: u32, name: &str, mtu: u32) -> Request {
+    request("set the MTU of", name, &link(index).mtu(mtu).build())
+}
+
+/// Keeps the kernel from making a link-local address when it comes up. The link is found by its
+/// name, so that the request can follow the one that creates it. EAFNOSUPPORT where the kernel has
+/// no IPv6.
+///
+/// `ip link set dev NAME addrgenmode none`
+pub fn disable_address_generation(name: &str) -> Request {
+    todo!()
+}
+
 /// Makes it promiscuous or not.
 ///
 /// `ip link set dev NAME promisc on|off`

@@ -1,0 +1,30 @@
+//! Several looks at the kernel's state at the price of one.
+
+use std::net::IpAddr;
+
+use crate::link::Link;
+use crate::route::Lookup;
+use crate::{Result, Socket};
+
+/// What to look at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// The link of an index.
+    Link(u32),
+    /// Where packets to an address go.
+    Route(IpAddr),
+}
+
+/// What was seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Seen {
+    /// The link; `None` when there is none.
+    Link(Option<Link>),
+    /// The route that the kernel takes; `None` when there is none.
+    Route(Option<Lookup>),
+}
+
+/// Looks at all of them, in one datagram where they are few. One answer per look, in order.
+pub fn glance(socket: &Socket, looks: &[Look]) -> Vec<Result<Seen>> {
+    todo!()
+}

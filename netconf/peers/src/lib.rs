@@ -1,0 +1,20 @@
+//! Node to node: how the pods of other nodes are reached.
+//!
+//! A [`Fleet`] (who the nodes are) and [`Facts`] (what this node's own network looks like) make a
+//! [`Plan`] (what the kernel is to have), which is a pure function. The plan is compared with what
+//! the kernel has, and only the difference is applied. CHECK is the same comparison.
+
+mod backend;
+mod change;
+mod device;
+mod difference;
+mod facts;
+mod fleet;
+mod mac;
+mod plan;
+
+pub use backend::{Backend, IpipOptions, Options, Offload, VxlanOptions};
+pub use change::Change;
+pub use facts::{Facts, Families, Reach, Underlay};
+pub use fleet::{Fault, Fleet, Node};
+pub use plan::{Device, Kind, Plan, Route, Through, plan};
