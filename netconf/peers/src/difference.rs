@@ -1,8 +1,8 @@
 //! What the kernel lacks of a plan, and what it has too much: a pure function of both.
 
 use cni::NetworkName;
-use kernel::fdb::Entry;
 use kernel::address::Address;
+use kernel::fdb::Entry;
 use kernel::link::Link;
 use kernel::neighbour::Neighbour;
 use kernel::route::Installed;
