@@ -13,8 +13,12 @@ mod fleet;
 mod mac;
 mod plan;
 
-pub use backend::{Backend, IpipOptions, Options, Offload, VxlanOptions};
+pub use backend::{
+    BLACKHOLE_METRIC, Backend, IpipOptions, METRIC, Offload, Options, PROTOCOL, VxlanOptions,
+};
 pub use change::Change;
+pub use device::{Mend, Verdict, compare};
+pub use difference::{Have, Tunnel, alias, difference};
 pub use facts::{Facts, Families, Reach, Underlay};
 pub use fleet::{Fault, Fleet, Node};
 pub use plan::{Device, Kind, Plan, Route, Through, plan};
