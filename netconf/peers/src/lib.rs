@@ -20,10 +20,13 @@ mod settle;
 mod source;
 mod tunnel;
 
-pub use backend::{Backend, IpipOptions, Offload, Options, VxlanOptions};
+pub use backend::{
+    BLACKHOLE_METRIC, Backend, IpipOptions, METRIC, Offload, Options, PROTOCOL, VxlanOptions,
+};
 pub use change::Change;
 pub use config::{Config, Way};
-pub use difference::{Have, Tunnel, difference};
+pub use device::{Mend, Verdict, compare};
+pub use difference::{Have, Tunnel, alias, difference};
 pub use facts::{Facts, Families, Reach, Underlay};
 pub use fleet::{Fault, Fleet, Node};
 pub use plan::{Device, Kind, Plan, Route, Through, plan};
