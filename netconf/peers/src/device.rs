@@ -162,7 +162,11 @@ fn differ_switch(name: &str, has: bool, wanted: bool) -> Option<String> {
     differ(name, word(has), word(wanted))
 }
 
-fn differ_maybe<T: Copy + Display>(name: &str, has: Option<T>, wanted: Option<T>) -> Option<String> {
+fn differ_maybe<T: Copy + Display>(
+    name: &str,
+    has: Option<T>,
+    wanted: Option<T>,
+) -> Option<String> {
     let [has, wanted] = [has, wanted]
         .map(|value| value.map_or_else(|| "none".to_owned(), |value| value.to_string()));
     differ(name, &has, &wanted)
