@@ -11,4 +11,6 @@
 mod devices;
 mod fleets;
 mod plans;
+mod properties;
 mod sample;
+mod world;
