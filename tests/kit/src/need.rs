@@ -23,6 +23,8 @@ pub enum Feature {
     Nft,
     /// The tool `iptables`, which the reference plugins execute.
     Iptables,
+    /// The tool `ethtool`, which shows what a device offloads.
+    Ethtool,
     /// The reference plugins.
     Reference,
     /// The workspace and cargo, which are not where a test executable was taken to.
@@ -60,6 +62,7 @@ impl Feature {
             Self::Ipip => tries(&["ip link add i0 type ipip local 192.0.2.1"]),
             Self::Nft => has_tool("nft"),
             Self::Iptables => has_tool("iptables") && tries(&["iptables -t nat -S"]),
+            Self::Ethtool => has_tool("ethtool"),
             Self::Reference => crate::reference_directory().is_some(),
             Self::Speed => std::env::var_os("PODWIRE_VM").is_none(),
             Self::Sources => has_tool("cargo") && Path::new(env!("CARGO_MANIFEST_DIR")).is_dir(),
@@ -74,6 +77,7 @@ impl Feature {
             Self::Ipip => "the kernel has no IPIP",
             Self::Nft => "nft is not installed",
             Self::Iptables => "iptables is not installed",
+            Self::Ethtool => "ethtool is not installed",
             Self::Reference => "the reference plugins are not installed",
             Self::Speed => "the processor is emulated",
             Self::Sources => "the sources are not here",
