@@ -15,10 +15,12 @@ import sys
 import time
 
 import chart
+import nodes
 
 NETNS = '/run/netns/'
 LEASES = (10, 4000, 60000)
 CROWD = 200
+PEERS = 5000
 
 
 class Failed(Exception):
@@ -76,15 +78,18 @@ class Network:
 
     count = 0
 
-    def __init__(self, suite, plugins, data, leases=0, masquerade=False, kind='bridge', ipam='host-local'):
+    def __init__(self, suite, plugins, data, leases=0, masquerade=False, kind='bridge', ipam='host-local',
+                 peers=0):
         Network.count += 1
         number = Network.count
         self.suite, self.plugins, self.kind = suite, plugins, kind
         self.name = f'{suite}{number}'
         self.directory = os.path.join(data, self.name)
         self.config = {'cniVersion': '1.0.0', 'name': self.name, 'type': kind}
-        if kind == 'bridge':
+        if kind in ('bridge', 'host-gw', 'vxlan'):
             self.config.update(bridge=f'bench{number}', isGateway=True, ipMasq=masquerade)
+        if peers:
+            self.config.update(nodes.config(kind, peers, os.path.join(data, f'node{number}')))
         if kind != 'loopback':
             self.config['ipam'] = {'type': ipam, 'routes': [{'dst': '0.0.0.0/0'}]}
             if ipam == 'host-local':
@@ -237,6 +242,24 @@ def measure(options):
     in_turn(ours, options.rounds, samples, 'leases, podwire')
     in_turn(theirs, max(5, options.rounds // 5), samples, 'leases, reference')
 
+    nodes.underlay()
+    fleet = {f'{kind}, {options.peers} peers': Network('podwire', options.plugins, options.data, kind=kind, peers=options.peers)
+             for kind in ('host-gw', 'vxlan')}
+    few = {f'{kind}, first': network for kind, network in fleet.items()}
+    for name, network in few.items():
+        samples[name, 'ADD'] = []
+        for number in range(7):
+            progress(f'{name} ADD: round {number} of 5')
+            took = network.add('pod')
+            network.delete('pod')
+            if number >= 2:
+                samples[name, 'ADD'].append(took)
+            nodes.forget(network)
+    beside = {'bridge beside peers': Network('podwire', options.plugins, options.data), **fleet}
+    in_turn(beside, options.rounds, samples, 'peers in place')
+    for network in fleet.values():
+        nodes.forget(network)
+
     # networks in pairs of their own, with leases on disk as on a node
     crowd = crowds({name: Network(name, path, options.data) for name, path in suites.items()},
                    [f'pod{n}' for n in range(options.crowd)], 3)
@@ -251,7 +274,7 @@ def measure(options):
     progress('')
     return {'milliseconds': {f'{name} {verb}': values for (name, verb), values in samples.items()},
             'at once': crowd, 'memory KiB': memory, 'sizes': {name: sizes(path) for name, path in suites.items()},
-            'pods at once': options.crowd, 'leases': options.leases, 'static': options.static}
+            'pods at once': options.crowd, 'peers': options.peers, 'leases': options.leases, 'static': options.static}
 
 
 def rows(found):
@@ -277,6 +300,11 @@ def rows(found):
     for verb in 'ADD', 'DEL':
         yield most(f'{verb}, {many} leases to {few}', f'podwire {many} leases {verb}', f'podwire {few} leases {verb}', 1.2)
         yield most('    the reference', f'reference {many} leases {verb}', f'reference {few} leases {verb}', None, 1)
+    for kind in 'host-gw', 'vxlan':
+        name = f'{kind}, {found["peers"]} peers'
+        first = median[f'{name}, first ADD'] / 1000
+        yield f'{name}: first ADD', f'{first:.2f} s', 'under 1 s', first < 1
+        yield most(f'{name}: ADD, to bridge', f'{name} ADD', 'bridge beside peers ADD', 1.3)
     ours, theirs = found['at once']['podwire'], found['at once']['reference']
     pods = found['pods at once']
     yield f'{pods} at once: failed', str(ours['failed']), 'none', ours['failed'] == 0
@@ -314,6 +342,7 @@ def main():
         parser.add_argument('--' + name, required=True)
     parser.add_argument('--rounds', type=int, default=40)
     parser.add_argument('--crowd', type=int, default=CROWD)
+    parser.add_argument('--peers', type=int, default=PEERS)
     parser.add_argument('--leases', type=lambda text: [int(part) for part in text.split(',')], default=list(LEASES))
     parser.add_argument('--static', action='store_true')
     options = parser.parse_args()

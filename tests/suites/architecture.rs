@@ -17,7 +17,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("ipam", &["cni", "kernel"]),
     ("ipam/", &["cni", "kernel", "ipam"]),
     ("netconf/attach", &["cni", "kernel", "firewall", "ipam"]),
-    ("plugins/", &["attach", "firewall", "peers", "ipam", "nad", "kernel", "cni"]),
+    ("netconf/cluster", &["cni", "kernel", "firewall", "attach", "peers"]),
+    ("plugins/", &["cluster", "attach", "firewall", "peers", "ipam", "nad", "kernel", "cni"]),
     ("tests", &["testkit", "cni", "kernel", "ipam"]),
 ];
 

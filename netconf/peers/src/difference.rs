@@ -1,11 +1,19 @@
 //! What the kernel lacks of a plan, and what it has too much: a pure function of both.
 
+mod contents;
+mod routes;
+
+use std::fmt::Write as _;
+
 use cni::NetworkName;
-use kernel::fdb::Entry;
+use ipnetwork::IpNetwork;
 use kernel::address::Address;
+use kernel::fdb::Entry;
 use kernel::link::Link;
 use kernel::neighbour::Neighbour;
 use kernel::route::Installed;
+
+use sha2::{Digest, Sha256};
 
 use crate::facts::Families;
 use crate::{Change, Options, Plan};
@@ -36,8 +44,9 @@ pub struct Tunnel {
 }
 
 /// The changes that lead from `have` to `plan`, in the order in which no packet takes a way that is
-/// half made: routes that nothing replaces go first, then addresses, neighbours and FDB entries
-/// come, then routes, and at the end goes what only the old routes needed.
+/// half made: routes that nothing replaces go first, then addresses, FDB entries and neighbours
+/// come, then routes, and at the end goes what only the old routes needed. Where a device or the
+/// underlay does not exist there is nothing to be said of it, nor of routes through it.
 ///
 /// `domain` bounds what may be removed under our protocol number outside of our own devices: the
 /// cluster's networks, now and when the network was last reconciled. A route to elsewhere is
@@ -46,13 +55,62 @@ pub fn difference(
     plan: &Plan,
     have: &Have,
     options: &Options,
-    domain: &[ipnetwork::IpNetwork],
+    domain: &[IpNetwork],
 ) -> Vec<Change> {
-    todo!()
+    let mut steps = Steps::default();
+    for ipv6 in [false, true] {
+        let Some(tunnel) = have.tunnels.get(ipv6) else { continue };
+        let device = plan.devices.iter().find(|device| device.ipv6 == ipv6);
+        if options.backend.is_fallback() {
+            contents::of_shared(device, tunnel, domain, &mut steps);
+        } else {
+            contents::of_own(device, tunnel, &mut steps);
+        }
+    }
+    routes::compare(plan, have, options, domain, &mut steps);
+    steps.in_order()
 }
 
+/// The changes by the time at which they are safe.
+#[derive(Default)]
+struct Steps {
+    /// Routes that nothing replaces.
+    lost: Vec<Change>,
+    /// What routes need.
+    needed: Vec<Change>,
+    /// The routes.
+    routes: Vec<Change>,
+    /// Routes that have been replaced by others.
+    replaced: Vec<Change>,
+    /// What nobody needs any more.
+    idle: Vec<Change>,
+}
+
+impl Steps {
+    fn in_order(self) -> Vec<Change> {
+        let Self { lost, needed, routes, replaced, idle } = self;
+        [lost, needed, routes, replaced, idle].into_iter().flatten().collect()
+    }
+}
+
+fn within_any(net: IpNetwork, domain: &[IpNetwork]) -> bool {
+    domain.iter().any(|all| crate::fleet::within(net, *all))
+}
+
+/// The kernel's limit for an alias is 255 bytes (`IFALIASZ` less its NUL).
+const LONGEST_ALIAS: usize = 255;
+
 /// The alias of a tunnel device that is ours: `podwire:NETWORK`, shortened to what an alias may
-/// hold.
+/// hold. No attachment's host link has such a one: there a colon follows the network.
 pub fn alias(network: &NetworkName) -> String {
-    todo!()
+    let plain = format!("podwire:{network}");
+    if plain.len() <= LONGEST_ALIAS {
+        return plain;
+    }
+    let digest = Sha256::digest(network.as_str().as_bytes());
+    // No name begins with '#', so this is no other network's.
+    digest.iter().take(16).fold("podwire:#".to_owned(), |mut alias, byte| {
+        let _ = write!(alias, "{byte:02x}");
+        alias
+    })
 }

@@ -17,6 +17,11 @@ impl<T> Families<T> {
     pub fn get(&self, ipv6: bool) -> &T {
         if ipv6 { &self.v6 } else { &self.v4 }
     }
+
+    /// That of a family, to be changed.
+    pub fn get_mut(&mut self, ipv6: bool) -> &mut T {
+        if ipv6 { &mut self.v6 } else { &mut self.v4 }
+    }
 }
 
 /// This node's own network.

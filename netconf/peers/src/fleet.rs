@@ -1,11 +1,22 @@
 //! Who the nodes are: the peer file's content, each peer checked for itself.
 
+mod entry;
+mod taken;
+
 use std::fmt;
 use std::net::IpAddr;
 
-use cni::{Error, Json};
+use cni::{Cidr, Code, Error, Json};
 use ipnetwork::IpNetwork;
 use kernel::MacAddr;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use entry::Entry;
+use taken::Taken;
+
+/// The version of the peer file that is read here.
+const VERSION: u64 = 1;
 
 /// All nodes, those peers left out that cannot be served.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,16 +78,140 @@ impl fmt::Display for Fault {
     }
 }
 
+/// What stands beside the nodes.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Head {
+    version: Option<u64>,
+}
+
+/// The rest. Of the peers only that they are a list: each is read for itself.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Body {
+    #[serde(rename = "clusterCIDRs")]
+    cluster: Vec<Cidr>,
+    local: Option<Entry>,
+    peers: Vec<IgnoredAny>,
+}
+
 impl Fleet {
     /// Reads what a peer file holds; `what` names it in errors ("peersFile /run/..."). Code 6 or
     /// 7 for what makes the whole of it useless: no JSON object, another version, no local entry,
     /// no cluster CIDR, a local entry that is wrong in itself.
     pub fn parse(text: &[u8], what: &str) -> Result<Self, Error> {
-        Self::of(&Json::parse(text, what)?, what)
+        let tree = Json::parse(text, what)?;
+        let head: Head = tree.decode().map_err(|e| e.while_(what))?;
+        let bad = |msg: &str| Error::new(Code::CONFIG, format!("{what}: {msg}"));
+        match head.version {
+            Some(VERSION) => Self::of(&tree, what),
+            Some(other) => Err(bad(&format!("version {other}: only version {VERSION} is known"))),
+            None => Err(bad(&format!("version is missing: it must be {VERSION}"))),
+        }
     }
 
-    /// The same of a tree: `local`, `peers` and `clusterCIDRs` given in the plugin's configuration.
+    /// The same of a tree: `local`, `peers` and `clusterCIDRs` given in the plugin's configuration,
+    /// which needs no `version` for them.
     pub fn of(tree: &Json, what: &str) -> Result<Self, Error> {
-        todo!()
+        let Body { cluster, local, peers: _ } = tree.decode().map_err(|e| e.while_(what))?;
+        let bad = |msg: String| Error::new(Code::CONFIG, format!("{what}: {msg}"));
+        let cluster: Vec<_> = cluster.into_iter().map(|cidr| cidr.0).collect();
+        if cluster.is_empty() {
+            return Err(bad(
+                "clusterCIDRs is missing: give at least one, as in 10.244.0.0/16".into()
+            ));
+        }
+        if let Some(fault) = cluster.iter().find_map(|c| entry::cidr_fault("clusterCIDRs", *c)) {
+            return Err(bad(fault));
+        }
+        let Some(local) = local else {
+            return Err(bad("local is missing: it tells which of the nodes this one is".into()));
+        };
+        let local = local
+            .check(&cluster)
+            .map_err(|faults| bad(format!("local.{}", faults.join("; local."))))?;
+        let peers = match tree.get("peers") {
+            Some(Json::Array(items)) => items.as_slice(),
+            _ => &[],
+        };
+        let (candidates, mut faults) = read(peers, &cluster, &local);
+        let peers = serve(candidates, &local, &mut faults);
+        faults.sort();
+        Ok(Self { cluster, local, peers, faults })
     }
+}
+
+/// The peers that are right in themselves, and what is wrong with the others. The local node among
+/// them is passed over: all nodes may share one list.
+fn read(peers: &[Json], cluster: &[IpNetwork], local: &Node) -> (Vec<Node>, Vec<Fault>) {
+    let mut nodes = Vec::with_capacity(peers.len());
+    let mut faults = Vec::new();
+    for (index, item) in peers.iter().enumerate() {
+        let name = item.get("name").and_then(Json::as_str).unwrap_or_default();
+        if name == local.name {
+            continue;
+        }
+        let peer = match entry::name_fault(name) {
+            None => name.to_owned(),
+            Some(_) => format!("peers[{index}]"),
+        };
+        let mut fault = |reason| faults.push(Fault { peer: peer.clone(), reason });
+        let mut entry: Entry = match item.decode() {
+            Ok(entry) => entry,
+            Err(e) => {
+                fault(e.msg);
+                continue;
+            }
+        };
+        let mut lost = false;
+        for ipv6 in [false, true] {
+            if local.pods(ipv6).next().is_some() {
+                continue;
+            }
+            for Cidr(net) in entry.without_pods(ipv6) {
+                let family = family(ipv6);
+                fault(format!(
+                    "podCIDRs {net}: this node has no {family} pods; add an {family} network to local.podCIDRs"
+                ));
+                lost = true;
+            }
+        }
+        if lost && !entry.has_pods() {
+            continue;
+        }
+        match entry.check(cluster) {
+            Ok(node) => nodes.push(node),
+            Err(reasons) => reasons.into_iter().for_each(&mut fault),
+        }
+    }
+    (nodes, faults)
+}
+
+/// Those that share nothing with this node or with one that is served before them. Who comes first
+/// is told by name and content, whatever the order in the list; who is not served takes nothing
+/// from anybody.
+fn serve(mut candidates: Vec<Node>, local: &Node, faults: &mut Vec<Fault>) -> Vec<Node> {
+    candidates.sort();
+    let mut taken = Taken::by(local);
+    let mut served = Vec::with_capacity(candidates.len());
+    for node in &candidates {
+        let conflicts = taken.conflicts(node);
+        served.push(conflicts.is_empty());
+        if conflicts.is_empty() {
+            taken.add(node);
+        }
+        let peer = || node.name.clone();
+        faults.extend(conflicts.into_iter().map(|reason| Fault { peer: peer(), reason }));
+    }
+    candidates.into_iter().zip(served).filter_map(|(node, served)| served.then_some(node)).collect()
+}
+
+/// True when all of `net` lies in `all`.
+pub fn within(net: IpNetwork, all: IpNetwork) -> bool {
+    all.prefix() <= net.prefix() && all.contains(net.network())
+}
+
+/// The family's name.
+pub fn family(ipv6: bool) -> &'static str {
+    if ipv6 { "IPv6" } else { "IPv4" }
 }

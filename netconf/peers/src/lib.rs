@@ -2,19 +2,33 @@
 //!
 //! A [`Fleet`] (who the nodes are) and [`Facts`] (what this node's own network looks like) make a
 //! [`Plan`] (what the kernel is to have), which is a pure function. The plan is compared with what
-//! the kernel has, and only the difference is applied. CHECK is the same comparison.
+//! the kernel has, and only the difference is applied ([`Network`]). CHECK is the same comparison.
 
 mod backend;
 mod change;
+mod config;
 mod device;
 mod difference;
 mod facts;
 mod fleet;
+mod gather;
 mod mac;
+mod observe;
 mod plan;
+mod record;
+mod settle;
+mod source;
+mod tunnel;
 
-pub use backend::{Backend, IpipOptions, Options, Offload, VxlanOptions};
+pub use backend::{
+    BLACKHOLE_METRIC, Backend, IpipOptions, METRIC, Offload, Options, PROTOCOL, VxlanOptions,
+};
 pub use change::Change;
+pub use config::{Config, Way};
+pub use device::{Mend, Verdict, compare};
+pub use difference::{Have, Tunnel, alias, difference};
 pub use facts::{Facts, Families, Reach, Underlay};
 pub use fleet::{Fault, Fleet, Node};
 pub use plan::{Device, Kind, Plan, Route, Through, plan};
+pub use settle::{Ground, Network};
+pub use source::Source;

@@ -1,9 +1,36 @@
 //! The hardware address of a node's VXLAN device, where nobody gave one.
 
 use kernel::MacAddr;
+use sha2::{Digest, Sha256};
 
 /// 0x66 and the first five bytes of SHA-256 of the node's name, with `-v6` behind it for IPv6: the
 /// same on every node and after every boot.
 pub fn of(node: &str, ipv6: bool) -> MacAddr {
-    todo!()
+    let mut digest = Sha256::new();
+    digest.update(node.as_bytes());
+    if ipv6 {
+        digest.update(b"-v6");
+    }
+    // 0x66 is unicast (bit 0 clear) and locally administered (bit 1 set).
+    let mut bytes = [0x66; 6];
+    bytes.iter_mut().skip(1).zip(digest.finalize()).for_each(|(byte, hashed)| *byte = hashed);
+    MacAddr(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::of;
+
+    /// `printf %s n1 | sha256sum`, `printf %s n1-v6 | sha256sum`
+    #[test]
+    fn an_address_is_the_digest_of_the_name() {
+        assert_eq!(of("n1", false).to_string(), "66:67:6b:8b:b8:4c");
+        assert_eq!(of("n1", true).to_string(), "66:ca:1e:f9:a5:ba");
+    }
+
+    #[test]
+    fn the_addresses_of_a_node_differ_by_family() {
+        assert_ne!(of("n1", false), of("n1", true));
+        assert_eq!(of("n1-v6", false), of("n1", true), "as in other networks of this kind");
+    }
 }

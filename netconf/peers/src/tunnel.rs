@@ -1,0 +1,252 @@
+//! Tunnel devices: made where they are missing, mended where they differ, never taken from others.
+
+use cni::{Code, Error};
+use kernel::link::{self, Link};
+use kernel::{Socket, offload, sysctl};
+
+use crate::Options;
+use crate::backend::Offload;
+use crate::device::{Mend, Verdict, compare};
+use crate::difference::alias;
+use crate::plan::{Device, Kind};
+
+/// Makes or mends the device and gives it as it is then. Code 101 when something stands in its
+/// place that is not ours to change.
+pub fn ensure(socket: &Socket, device: &Device, options: &Options) -> Result<Link, Error> {
+    let name = device.name.as_str();
+    let alias = alias(&options.network);
+    let found = match link::get(socket, name)? {
+        Some(found) => found,
+        None => create(socket, device, &alias)?,
+    };
+    let found = match compare(device, &found, &alias) {
+        Verdict::Foreign(kind) => return Err(foreign(device, &kind)),
+        Verdict::Mend(mends) => {
+            mend(socket, device, &found, &alias, &mends)?;
+            found
+        }
+        Verdict::Remake(why) if found.alias.as_deref() == Some(alias.as_str()) => {
+            match socket.run(link::delete(found.index, name)) {
+                Err(e) if !e.is_gone() => {
+                    return Err(Error::from(e).while_(format!("{name} has {}", why.join(", "))));
+                }
+                _ => {}
+            }
+            let made = create(socket, device, &alias)?;
+            match compare(device, &made, &alias) {
+                Verdict::Mend(mends) => mend(socket, device, &made, &alias, &mends)?,
+                other => return Err(stubborn(name, &other)),
+            }
+            made
+        }
+        Verdict::Remake(why) => {
+            return Err(Error::new(
+                Code::CONFLICT,
+                format!("device {name}: exists, is not ours and has {}", why.join(", ")),
+            )
+            .details("configure what it has, name another device, or remove it"));
+        }
+    };
+    prepare(name, device);
+    set_offload(name, options.offload)?;
+    link::get(socket, name)?.filter(|now| now.index == found.index).ok_or_else(|| {
+        Error::new(Code::TRY_AGAIN, format!("device {name} was removed while it was set up"))
+    })
+}
+
+fn stubborn(name: &str, verdict: &Verdict) -> Error {
+    Error::new(Code::KERNEL, format!("device {name} was made anew and still differs"))
+        .details(format!("{verdict:?}"))
+}
+
+fn foreign(device: &Device, kind: &str) -> Error {
+    let wanted = if matches!(device.kind, Kind::Vxlan(..)) { "a VXLAN" } else { "an IPIP" };
+    let name = &device.name;
+    Error::new(Code::CONFLICT, format!("device {name}: exists and is {kind}, not {wanted} device"))
+        .details("name another device, or remove that interface")
+}
+
+/// Makes the device, down, marked as ours and without an address of its own making.
+fn create(socket: &Socket, device: &Device, alias: &str) -> Result<Link, Error> {
+    let name = device.name.as_str();
+    let request = match &device.kind {
+        Kind::Vxlan(vxlan, mac) => link::create_vxlan(name, vxlan, *mac, Some(device.mtu)),
+        Kind::Ipip(ipip) => link::create_ipip(name, ipip, Some(device.mtu)),
+        // The kernel looks for the module first, which makes the device.
+        Kind::Fallback => link::create_ipip(name, &link::Ipip::default(), None),
+    };
+    match socket.run(request) {
+        // Another process was first, or the module was.
+        Err(e) if e.is_exists() => {}
+        Err(e) if e.errno() == libc::EOPNOTSUPP => {
+            let kind = if matches!(device.kind, Kind::Vxlan(..)) { "vxlan" } else { "ipip" };
+            return Err(Error::from(e)
+                .details(format!("does this kernel have the module {kind}? (modprobe {kind})")));
+        }
+        other => other?,
+    }
+    let Some(made) = link::get(socket, name)? else { return Err(taken(socket, device)) };
+    if !matches!(device.kind, Kind::Fallback) && made.alias.is_none() && made.kind == kind(device) {
+        socket.run(link::set_alias(name, alias))?;
+        return Ok(Link { alias: Some(alias.to_owned()), ..made });
+    }
+    Ok(made)
+}
+
+fn kind(device: &Device) -> &'static str {
+    if matches!(device.kind, Kind::Vxlan(..)) { "vxlan" } else { "ipip" }
+}
+
+/// The error of a device whose name is free, but not what makes it unique: the identifier and port
+/// of a VXLAN, the ends of an IPIP tunnel. Names who has them.
+fn taken(socket: &Socket, device: &Device) -> Error {
+    let links = link::list(socket).unwrap_or_default();
+    let owner = links.iter().find(|other| match &device.kind {
+        Kind::Vxlan(wanted, _) => other
+            .vxlan
+            .as_ref()
+            .is_some_and(|has| has.port == wanted.port && has.vni == wanted.vni && !has.external),
+        Kind::Ipip(wanted) => other
+            .ipip
+            .as_ref()
+            .is_some_and(|has| has.local == wanted.local && has.remote == wanted.remote),
+        Kind::Fallback => false,
+    });
+    let owner = owner.map_or_else(|| "another device".to_owned(), |link| link.name.clone());
+    let name = &device.name;
+    match &device.kind {
+        Kind::Vxlan(vxlan, _) => Error::new(
+            Code::CONFLICT,
+            format!("device {name}: {owner} has vni {} on port {}", vxlan.vni, vxlan.port),
+        )
+        .details(format!("choose another vni or port, or set device to {owner} to take it over")),
+        _ => Error::new(Code::CONFLICT, format!("device {name}: {owner} has the same ends"))
+            .details(format!("set device to {owner} to take it over, or remove it")),
+    }
+}
+
+fn mend(
+    socket: &Socket,
+    device: &Device,
+    found: &Link,
+    alias: &str,
+    mends: &[Mend],
+) -> Result<(), Error> {
+    let (name, index) = (device.name.as_str(), found.index);
+    for mend in mends {
+        match mend {
+            Mend::Kind(_) => match &device.kind {
+                Kind::Vxlan(vxlan, _) => socket.run(link::change_vxlan(index, name, vxlan))?,
+                Kind::Ipip(ipip) => socket.run(link::change_ipip(index, name, ipip))?,
+                Kind::Fallback => {}
+            },
+            Mend::Mac => {
+                if let Kind::Vxlan(_, mac) = &device.kind {
+                    socket.run(link::set_mac(index, name, *mac))?;
+                }
+            }
+            Mend::Mtu => socket.run(link::set_mtu(index, name, device.mtu))?,
+            Mend::Alias => socket.run(link::set_alias(name, alias))?,
+            Mend::AddressGeneration => match socket.run(link::disable_address_generation(name)) {
+                // The kernel has no IPv6.
+                Err(e) if e.errno() == libc::EAFNOSUPPORT => {}
+                other => other?,
+            },
+            Mend::Down => {
+                prepare(name, device);
+                match socket.run(link::set_up(index, name)) {
+                    Err(e) if e.errno() == libc::EADDRINUSE => return Err(port_in_use(e, device)),
+                    other => other?,
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn port_in_use(refused: kernel::Error, device: &Device) -> Error {
+    match &device.kind {
+        Kind::Vxlan(vxlan, _) => Error::from(refused)
+            .while_(format!("UDP port {} is in use by another program", vxlan.port))
+            .details("choose another port, on every node, or end that program (ss -ulpn)"),
+        _ => refused.into(),
+    }
+}
+
+/// The switches of a router's tunnel: no addresses or routes from what is announced there, and
+/// packets may come from where the way back is another (with direct routing the two ways differ
+/// while it changes). Best effort: some are missing where the kernel has no IPv6.
+fn prepare(name: &str, device: &Device) {
+    if matches!(device.kind, Kind::Fallback) {
+        return;
+    }
+    for (key, value) in
+        [(format!("ipv6/conf/{name}/accept_ra"), "0"), (format!("ipv4/conf/{name}/rp_filter"), "2")]
+    {
+        let _ = sysctl::ensure(&key, value);
+    }
+}
+
+fn set_offload(name: &str, wanted: Offload) -> Result<(), Error> {
+    let wanted = match wanted {
+        Offload::Auto if !offload::is_broken_here() => return Ok(()),
+        Offload::Auto | Offload::Off => false,
+        Offload::On => true,
+    };
+    if offload::transmit_checksum(name)? != wanted {
+        offload::set_transmit_checksum(name, wanted)?;
+    }
+    Ok(())
+}
+
+/// What differs of the device that there is, in words.
+pub fn differences(
+    socket: &Socket,
+    device: &Device,
+    options: &Options,
+) -> Result<(Option<Link>, Vec<String>), Error> {
+    let name = &device.name;
+    let Some(found) = link::get(socket, name.as_str())? else {
+        return Ok((None, vec![format!("device {name} is missing")]));
+    };
+    let mut words = match compare(device, &found, &alias(&options.network)) {
+        Verdict::Foreign(kind) => return Ok((None, vec![foreign(device, &kind).msg])),
+        Verdict::Remake(why) => why.iter().map(|why| format!("device {name} has {why}")).collect(),
+        Verdict::Mend(mends) => {
+            mends.iter().map(|mend| describe(mend, device, &found)).collect::<Vec<_>>()
+        }
+    };
+    let wanted = match options.offload {
+        Offload::Auto => offload::is_broken_here().then_some(false),
+        Offload::On => Some(true),
+        Offload::Off => Some(false),
+    };
+    if let Some(wanted) = wanted
+        && offload::transmit_checksum(name.as_str())? != wanted
+    {
+        let is = if wanted { "off" } else { "on" };
+        words.push(format!("device {name}: checksum offload is {is}"));
+    }
+    Ok((Some(found), words))
+}
+
+fn describe(mend: &Mend, device: &Device, found: &Link) -> String {
+    let name = &device.name;
+    match mend {
+        Mend::Kind(what) => format!("device {name} has {what}"),
+        Mend::Mac => {
+            let has = found.mac.map(|mac| mac.to_string()).unwrap_or_default();
+            let wanted = match &device.kind {
+                Kind::Vxlan(_, mac) => mac.to_string(),
+                _ => String::new(),
+            };
+            format!("device {name} has the hardware address {has} instead of {wanted}")
+        }
+        Mend::Mtu => {
+            format!("device {name} has the MTU {} instead of {}", found.mtu, device.mtu)
+        }
+        Mend::Alias => format!("device {name} does not bear our mark"),
+        Mend::AddressGeneration => format!("device {name} may make a link-local address"),
+        Mend::Down => format!("device {name} is down"),
+    }
+}
