@@ -107,11 +107,15 @@ fn vni_port_and_device_are_as_asked() {
     cluster.talk(1, 2);
     let more = json!({"vni": 5, "device": "tunnel"});
     let cluster = Cluster::of(Mode::Vxlan, Underlay::Segment, Pods::Dual, more);
-    assert!(cluster.node(1).link("tunnel").is_some() && cluster.node(1).link("tunnel-v6").is_some());
+    assert!(
+        cluster.node(1).link("tunnel").is_some() && cluster.node(1).link("tunnel-v6").is_some()
+    );
     cluster.talk(1, 2);
     let more = json!({"vni": 5});
     let cluster = Cluster::of(Mode::Vxlan, Underlay::Segment, Pods::Dual, more);
-    assert!(cluster.node(1).link("vxlan.5").is_some() && cluster.node(1).link("vxlan-v6.5").is_some());
+    assert!(
+        cluster.node(1).link("vxlan.5").is_some() && cluster.node(1).link("vxlan-v6.5").is_some()
+    );
 }
 
 /// What flannel leaves on a node: its device, address, a peer's entries and route, all unmarked.
@@ -128,7 +132,8 @@ fn a_device_of_flannel_is_adopted_as_it_is() {
     cluster.fleet.roster.entries[0]["vtepMAC"] = json!("1a:2b:3c:4d:5e:6f");
     cluster.fleet.write_all();
     cluster.node(1).batch(FLANNEL);
-    let stale = ["1a:00:00:00:00:02", "dev", "flannel.1", "dst", "192.168.2.2", "self", "permanent"];
+    let stale =
+        ["1a:00:00:00:00:02", "dev", "flannel.1", "dst", "192.168.2.2", "self", "permanent"];
     cluster.node(1).run(&[&["bridge", "fdb", "append"], &stale[..]].concat());
     let before = cluster.node(1).link("flannel.1").unwrap();
     let numbers = cluster.fleet.numbers();

@@ -85,8 +85,14 @@ fn without_a_tunnel_a_peer_behind_a_router_is_named_and_the_near_one_served() {
         let output = cluster.fleet.attach(&cluster.conf(1), 1);
         let lines = held(node, &Place::of(Mode::HostGw));
         assert!(!lines.iter().any(|line| line.contains("244:3:") || line.contains("244.3.")));
-        assert_eq!(lines.iter().filter(|line| line.contains("244:2:")).count(), usize::from(pods != Pods::V4));
-        assert_eq!(lines.iter().filter(|line| line.contains("244.2.")).count(), usize::from(pods != Pods::V6));
+        assert_eq!(
+            lines.iter().filter(|line| line.contains("244:2:")).count(),
+            usize::from(pods != Pods::V4)
+        );
+        assert_eq!(
+            lines.iter().filter(|line| line.contains("244.2.")).count(),
+            usize::from(pods != Pods::V6)
+        );
         for ip in cluster.attachment(3).ips() {
             assert!(silent(&output.0, &ip), "{ip}");
         }

@@ -29,14 +29,17 @@ fn mended(cluster: &Cluster, lines: &[&str], words: &[&str]) {
 fn a_route_that_is_gone_or_changed_is_named_and_mended(mode: Mode) {
     let cluster = Cluster::new(mode);
     let device = mode.device(false).unwrap_or("eth0");
-    let via = |to: &str| format!("route replace 10.244.2.0/24 via {to} dev {device} onlink proto 112 metric 112");
+    let via = |to: &str| {
+        format!("route replace 10.244.2.0/24 via {to} dev {device} onlink proto 112 metric 112")
+    };
     mended(&cluster, &["route del 10.244.2.0/24 proto 112"], &["10.244.2.0/24"]);
     mended(&cluster, &[&via("192.168.2.77")], &["10.244.2.0/24"]);
     let other = "route replace 10.244.2.0/24 via 192.168.2.3 dev eth0 proto 112 metric 112";
     mended(&cluster, &[other], &["10.244.2.0/24"]);
     if mode.pods() == Pods::Dual {
         mended(&cluster, &["-6 route del fd00:244:2::/64 proto 112"], &["fd00:244:2::/64"]);
-        let other = "-6 route replace fd00:244:2::/64 via fd00:192:168:2::3 dev eth0 proto 112 metric 112";
+        let other =
+            "-6 route replace fd00:244:2::/64 via fd00:192:168:2::3 dev eth0 proto 112 metric 112";
         mended(&cluster, &[other], &["fd00:244:2::/64"]);
         // A second way to the same destination, which IPv6 takes for a part of the first.
         let also = other.replace("replace", "append");
@@ -119,7 +122,8 @@ mod tunnels {
                     "66:00:00:00:00:66",
                 ),
             ] {
-                let words: Vec<&str> = ["bridge", "fdb"].into_iter().chain(order.split(' ')).collect();
+                let words: Vec<&str> =
+                    ["bridge", "fdb"].into_iter().chain(order.split(' ')).collect();
                 cluster.node(1).run(&words);
                 mended(&cluster, &[], &[word, device]);
             }

@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 use testkit::{Attachment, Pod, Pods, Underlay};
 
+use super::each_mode;
 use super::ground::{Cluster, Mode, talk};
 use super::state::{Place, held};
-use super::each_mode;
 use crate::conf::with;
 
 each_mode! {
@@ -51,7 +51,16 @@ const FOREIGN: &[&str] = &[
 
 /// What tells the lines of a snapshot that those made.
 const MARKS: &[&str] = &[
-    "\"80\"", "10.244.20", "fd00:244:20", "172.3", "fd00:999", "10.99.", "10.98.", "other.9", "192.168.77", "\"77\"",
+    "\"80\"",
+    "10.244.20",
+    "fd00:244:20",
+    "172.3",
+    "fd00:999",
+    "10.99.",
+    "10.98.",
+    "other.9",
+    "192.168.77",
+    "\"77\"",
     "192.168.2.88",
 ];
 
@@ -65,8 +74,19 @@ fn foreign_routes_and_devices_are_left_alone(mode: Mode) {
         // The first look makes tunl0.
         node.batch("link add i0 type ipip local 192.0.2.1\nlink del i0\n");
         node.batch("addr add 10.98.0.1/32 dev tunl0\nlink set tunl0 up\n");
-        node.run(&["ip", "route", "add", "10.98.1.0/24", "via", "192.168.2.3", "dev", "tunl0", "onlink"]);
-        let ours_by_number = "route add 172.31.0.0/24 via 192.168.2.3 dev tunl0 onlink proto 112 metric 112";
+        node.run(&[
+            "ip",
+            "route",
+            "add",
+            "10.98.1.0/24",
+            "via",
+            "192.168.2.3",
+            "dev",
+            "tunl0",
+            "onlink",
+        ]);
+        let ours_by_number =
+            "route add 172.31.0.0/24 via 192.168.2.3 dev tunl0 onlink proto 112 metric 112";
         node.batch(&format!("{ours_by_number}\n"));
         // Its MTU follows ours, and that is all.
         node.run(&["ip", "link", "set", "tunl0", "mtu", "1480"]);
@@ -93,9 +113,7 @@ fn foreign_routes_and_devices_are_left_alone(mode: Mode) {
             let lines: Vec<String> = sections
                 .iter()
                 .flat_map(|section| snapshot.section(section).to_vec())
-                .filter(|line| {
-                    MARKS.iter().any(|mark| line.contains(mark))
-                })
+                .filter(|line| MARKS.iter().any(|mark| line.contains(mark)))
                 .collect();
             lines
         };
@@ -131,8 +149,10 @@ fn two_networks_of_one_mode_live_side_by_side(mode: Mode) {
     cluster.check(1).ok();
     cluster.node(1).check(&first.1).ok();
     let after = held(cluster.node(1), &Place::of(mode));
-    let ours: Vec<String> = after.into_iter().filter(|l| !l.contains("10.66.") && !l.contains("fd00:66:")).collect();
-    let before: Vec<String> = before.into_iter().filter(|l| !l.contains("10.66.") && !l.contains("fd00:66:")).collect();
+    let ours: Vec<String> =
+        after.into_iter().filter(|l| !l.contains("10.66.") && !l.contains("fd00:66:")).collect();
+    let before: Vec<String> =
+        before.into_iter().filter(|l| !l.contains("10.66.") && !l.contains("fd00:66:")).collect();
     assert_eq!(ours, before);
     // A change in one is none in the other.
     blue.entries[1] = Value::Null;

@@ -129,7 +129,11 @@ impl Cluster {
     #[track_caller]
     pub fn talk(&self, a: usize, b: usize) {
         let ((from, mine), (to, theirs)) = (&self.pods[a - 1], &self.pods[b - 1]);
-        talk(&format!("{} of node {a} to node {b}", self.mode.plugin()), (from, mine), (to, theirs));
+        talk(
+            &format!("{} of node {a} to node {b}", self.mode.plugin()),
+            (from, mine),
+            (to, theirs),
+        );
     }
 
     /// So do those of all nodes.

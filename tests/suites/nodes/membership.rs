@@ -115,7 +115,8 @@ fn a_network_that_moves_to_other_addresses_leaves_the_old_ones(mode: Mode) {
 fn a_node_in_its_own_list_is_no_peer(mode: Mode) {
     let cluster = Cluster::new(mode);
     let mut file = cluster.fleet.roster.file(1);
-    file["peers"].as_array_mut().unwrap().insert(0, file["local"].clone());
+    let own = file["local"].clone();
+    file["peers"].as_array_mut().unwrap().insert(0, own);
     cluster.fleet.roster.write_text(cluster.node(1), &file.to_string());
     assert_eq!(cluster.next_add(1).stderr, "");
     cluster.holds(1);

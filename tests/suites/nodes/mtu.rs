@@ -3,8 +3,8 @@
 use serde_json::json;
 use testkit::{Pods, Underlay, fits, too_big, transfer};
 
+use super::each_mode;
 use super::ground::{Cluster, Mode};
-use super::{each_mode};
 
 /// A few megabytes.
 const LENGTH: usize = 4_000_003;

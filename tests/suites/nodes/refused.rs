@@ -80,7 +80,11 @@ fn a_useless_peer_file_is_refused(mode: Mode) {
         (changed(json!({"clusterCIDRs": null})), 7, &["clusterCIDRs"]),
         (changed(json!({"clusterCIDRs": []})), 7, &["clusterCIDRs"]),
         (changed(json!({"clusterCIDRs": ["10.244.0.0"]})), 7, &["clusterCIDRs", "10.244.0.0"]),
-        (changed(json!({"clusterCIDRs": ["10.244.0.1/16"]})), 7, &["clusterCIDRs", "10.244.0.1/16"]),
+        (
+            changed(json!({"clusterCIDRs": ["10.244.0.1/16"]})),
+            7,
+            &["clusterCIDRs", "10.244.0.1/16"],
+        ),
         (changed(json!({"clusterCIDRs": ["10.99.0.0/16"]})), 7, &["10.244.1.0/24", "podCIDRs"]),
         (changed(json!({"peers": {"n2": {}}})), 6, &["peers"]),
         (changed(json!({"peers": "none"})), 6, &["peers"]),
@@ -221,7 +225,11 @@ fn a_wrong_local_entry_is_refused(mode: Mode) {
         (json!({"name": 5}), 6, &["name"]),
         (json!({"podCIDRs": []}), 7, &["local", "podCIDRs"]),
         (json!({"podCIDRs": null}), 7, &["local", "podCIDRs"]),
-        (json!({"podCIDRs": ["10.244.1.5/24"]}), 7, &["podCIDRs", "10.244.1.5/24", "10.244.1.0/24"]),
+        (
+            json!({"podCIDRs": ["10.244.1.5/24"]}),
+            7,
+            &["podCIDRs", "10.244.1.5/24", "10.244.1.0/24"],
+        ),
         (json!({"podCIDRs": ["10.250.1.0/24"]}), 7, &["podCIDRs", "10.250.1.0/24"]),
         (json!({"podCIDRs": ["nonsense"]}), 7, &["podCIDRs", "nonsense"]),
         (
@@ -272,7 +280,10 @@ fn a_fault_of_one_peer_leaves_the_others_served(mode: Mode) {
         (json!({"podCIDRs": []}), &["n9", "podCIDRs"]),
         (json!({"podCIDRs": ["172.30.0.0/24"]}), &["n9", "172.30.0.0/24"]),
         (json!({"podCIDRs": ["10.244.1.128/25"]}), &["n9", "10.244.1.128/25", "10.244.1.0/24"]),
-        (json!({"podCIDRs": ["10.244.2.128/25"]}), &["n9", "10.244.2.128/25", "10.244.2.0/24", "n2"]),
+        (
+            json!({"podCIDRs": ["10.244.2.128/25"]}),
+            &["n9", "10.244.2.128/25", "10.244.2.0/24", "n2"],
+        ),
         (json!({"podCIDRs": ["10.244.0.0/16"]}), &["n9", "10.244.0.0/16"]),
         (json!({"podCIDRs": ["10.244.9.0/24", "10.244.9.0/25"]}), &["n9", "10.244.9.0/25"]),
         (json!({"nodeIPs": []}), &["n9", "nodeIPs"]),

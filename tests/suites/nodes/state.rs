@@ -37,7 +37,11 @@ pub fn held(node: &Netns, place: &Place) -> Vec<String> {
         }
         let neighbours = node.ip(&["neigh", "show", "nud", "permanent", "dev", device]);
         for entry in neighbours.as_array().expect("neighbours") {
-            lines.push(format!("neigh {} {} {device}", text(&entry["dst"]), text(&entry["lladdr"])));
+            lines.push(format!(
+                "neigh {} {} {device}",
+                text(&entry["dst"]),
+                text(&entry["lladdr"])
+            ));
         }
         let entries = node.bridge(&["fdb", "show", "dev", device]);
         for entry in entries.as_array().expect("entries") {
@@ -107,7 +111,8 @@ impl Cluster {
                     (Some(_), Some(_), true) => " mtu 1430",
                     _ => "",
                 };
-                let dev = device.map_or(UNDERLAY.to_owned(), |device| format!("{device} onlink{mtu}"));
+                let dev =
+                    device.map_or(UNDERLAY.to_owned(), |device| format!("{device} onlink{mtu}"));
                 lines.extend(own.iter().map(|cidr| format!("route {cidr} via {via} dev {dev}")));
                 if let (Mode::Vxlan, Some(device)) = (self.mode, device) {
                     let mac = vtep_mac(entry, ipv6);

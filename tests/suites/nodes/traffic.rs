@@ -137,7 +137,8 @@ fn masquerade_hides_pods_from_the_outside_alone(mode: Mode) {
 }
 
 fn what_is_exempt_sees_pods_by_their_own_addresses(mode: Mode) {
-    let more = json!({"ipMasq": true, "nonMasqueradeCIDRs": ["192.0.2.0/24", "2001:db8:ffff::/64"]});
+    let more =
+        json!({"ipMasq": true, "nonMasqueradeCIDRs": ["192.0.2.0/24", "2001:db8:ffff::/64"]});
     let cluster = Cluster::of(mode, Underlay::Segment, mode.pods(), more);
     let outside = cluster.node(1).outside();
     outside.run(&["ip", "route", "add", "10.244.1.0/24", "via", UPLINK_V4]);

@@ -85,10 +85,11 @@ fn a_kernel_without_ipip_is_named() {
 
 fn collection_follows_the_peer_file(mode: Mode) {
     let mut cluster = Cluster::new(mode);
-    let (node, conf) = (cluster.fleet.node(1), cluster.conf(1));
+    let conf = cluster.conf(1);
     let second = cluster.fleet.attach(&conf, 1);
     cluster.fleet.roster.entries[2] = Value::Null;
     cluster.fleet.write(1);
+    let node = cluster.node(1);
     node.gc(&conf, &[cluster.attachment(1)]).ok();
     cluster.holds(1);
     cluster.check(1).ok();
