@@ -11,14 +11,14 @@ use crate::conf::{DUAL, bridge, guarded, ptp, with};
 const PODS: usize = 200;
 
 /// Runs `work` for all pods, each on a thread of its own, all at once.
-fn at_once<'a, T: Sync, R: Send>(items: &'a [T], work: impl Fn(&'a T) -> R + Sync) -> Vec<R> {
+pub fn at_once<'a, T: Sync, R: Send>(items: &'a [T], work: impl Fn(&'a T) -> R + Sync) -> Vec<R> {
     thread::scope(|scope| {
         let threads: Vec<_> = items.iter().map(|item| scope.spawn(|| work(item))).collect();
         threads.into_iter().map(|t| t.join().expect("a call that returns")).collect()
     })
 }
 
-fn pods(count: usize) -> Vec<Pod> {
+pub fn pods(count: usize) -> Vec<Pod> {
     (0..count).map(|_| Pod::new()).collect()
 }
 

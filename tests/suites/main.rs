@@ -19,6 +19,7 @@ mod ipam;
 mod kit;
 mod loopback;
 mod neighbours;
+mod nodes;
 mod ownership;
 mod protocol;
 mod ptp;

@@ -15,6 +15,7 @@
 mod attachment;
 mod call;
 mod executable;
+mod fleet;
 mod need;
 mod netns;
 mod node;
@@ -25,12 +26,13 @@ mod traffic;
 pub use attachment::Attachment;
 pub use call::{Call, Output, PluginError};
 pub use executable::{directory, found, reference_directory};
+pub use fleet::{Fleet, Pods, ROUTER_V4, ROUTER_V6, Roster, UNDERLAY, Underlay};
 pub use need::{Feature, not_run};
 pub use netns::Netns;
 pub use node::{Node, OUTSIDE_V4, OUTSIDE_V6, UPLINK_V4, UPLINK_V6};
 pub use pod::Pod;
 pub use snapshot::Snapshot;
-pub use traffic::{Seen, ping, silent, tcp, udp};
+pub use traffic::{Seen, fits, ping, silent, tcp, too_big, transfer, udp};
 
 /// Every version of the protocol, the oldest first.
 pub const VERSIONS: &[&str] = &["0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"];

@@ -111,6 +111,11 @@ impl Netns {
         }
     }
 
+    /// Runs the lines of an `ip` batch, whose first failure fails the test.
+    pub fn batch(&self, lines: &str) {
+        self.feed(&["ip", "-batch", "-"], lines).unwrap_or_else(|why| panic!("{why}: {lines}"));
+    }
+
     /// `ip -j ARGS` as JSON; an empty answer is an empty list.
     pub fn ip(&self, args: &[&str]) -> Value {
         self.json(&[&["ip", "-j"], args].concat())

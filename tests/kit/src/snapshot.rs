@@ -10,7 +10,8 @@ use serde_json::{Map, Value};
 
 use crate::{Netns, Node, need};
 
-/// Links, addresses, routes, rules, permanent neighbours, the nft ruleset and files, each as sorted lines.
+/// Links, addresses, routes, rules, permanent neighbours, permanent FDB entries of tunnels, the nft ruleset
+/// and files, each as sorted lines.
 ///
 /// Left out is what changes by itself: link-local addresses and what the kernel derives from
 /// addresses (table local), carrier states, dynamic neighbours, counters, handles, a bridge's
@@ -34,6 +35,9 @@ impl Snapshot {
         sections.insert("rules", rules.map(|rule| rule.to_string()).collect());
         let neighbours = list(netns.ip(&["neigh", "show", "nud", "permanent"]));
         sections.insert("neighbours", neighbours.iter().map(Value::to_string).collect());
+        let entries = list(netns.bridge(&["fdb", "show"]));
+        let entries = entries.iter().filter(|e| e["dst"].is_string() && e["state"] == "permanent");
+        sections.insert("fdb", entries.map(Value::to_string).collect());
         if need::has_tool("nft") {
             sections.insert("nft", netns.nft().into_iter().filter_map(nft).collect());
         }
@@ -46,7 +50,8 @@ impl Snapshot {
         Self { sections }
     }
 
-    /// The lines of a section: `links`, `addresses`, `routes`, `rules`, `neighbours`, `nft`, `files`.
+    /// The lines of a section: `links`, `addresses`, `routes`, `rules`, `neighbours`, `fdb`, `nft`,
+    /// `files`.
     pub fn section(&self, name: &str) -> &[String] {
         self.sections.get(name).map_or(&[], Vec::as_slice)
     }
