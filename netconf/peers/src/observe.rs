@@ -3,22 +3,24 @@
 use std::collections::BTreeSet;
 
 use cni::Error;
+use ipnetwork::IpNetwork;
 use kernel::link::{self, Link};
 use kernel::route::{self, Installed};
 use kernel::{Socket, address, fdb, neighbour};
 
+use crate::Options;
 use crate::difference::{Have, Tunnel};
 use crate::facts::{Facts, Families};
 use crate::plan::{Device, Kind};
-use crate::{Options, Plan};
 
-/// Asks, by a few dumps that the kernel filters. `tunnels` are the plan's devices as they are.
+/// Asks, by a few dumps that the kernel filters. `tunnels` are the plan's devices as they are,
+/// `domain` is what bounds our routes.
 pub fn observe(
     socket: &Socket,
-    plan: &Plan,
     facts: &Facts,
     tunnels: &[(&Device, Link)],
     options: &Options,
+    domain: &[IpNetwork],
 ) -> Result<Have, Error> {
     let mut have = Have::default();
     for ipv6 in [false, true] {
@@ -26,10 +28,8 @@ pub fn observe(
             let found = link::get_by_index(socket, underlay.index)?;
             *side(&mut have.underlays, ipv6) = found;
         }
-        // A family that neither side has heard of: the kernel may not even know it.
-        if facts.underlays.get(ipv6).is_none()
-            && plan.routes.iter().all(|r| r.dst.is_ipv6() != ipv6)
-        {
+        // The kernel may not even know a family that nobody speaks of.
+        if domain.iter().all(|net| net.is_ipv6() != ipv6) {
             continue;
         }
         let mut routes: BTreeSet<Known> = BTreeSet::new();
@@ -64,7 +64,7 @@ pub fn observe(
 
 /// What tells a route from any other in one table.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Known(ipnetwork::IpNetwork, Option<u32>, Option<u32>, u8, Option<std::net::IpAddr>);
+struct Known(IpNetwork, Option<u32>, Option<u32>, u8, Option<std::net::IpAddr>);
 
 impl Known {
     fn of(Installed { link, route }: &Installed) -> Self {
