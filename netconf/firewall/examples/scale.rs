@@ -70,7 +70,7 @@ fn attachment(container: &str) -> Attachment {
 }
 
 fn masquerade(container: &str, addresses: Vec<IpNetwork>) -> Wanted {
-    let masquerade = Some(Masquerade { addresses, exempt: Vec::new() });
+    let masquerade = Some(Masquerade { addresses, ..Masquerade::default() });
     Wanted { attachment: attachment(container), masquerade, antispoof: None }
 }
 

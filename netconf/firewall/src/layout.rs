@@ -36,7 +36,7 @@ use std::borrow::Cow;
 use kernel::netfilter::{Attributes, Request};
 
 use crate::nft::expression;
-use crate::nft::{BRIDGE, Element, Hook, INET, Key, KeyType, Set, Table};
+use crate::nft::{BRIDGE, Element, Holds, Hook, INET, Key, KeyType, Set, Table};
 use crate::owner;
 
 /// For masquerade.
@@ -67,20 +67,20 @@ const BEFORE_BRIDGE: Hook = Hook { kind: "filter", number: 0, priority: -300 };
 /// The map of a family's masqueraded addresses.
 pub(crate) const fn addresses_in(table: Table, v6: bool) -> Set {
     let name = if v6 { "addresses6" } else { "addresses4" };
-    Set { table, name: Cow::Borrowed(name), key: KeyType::address(v6), counters: true }
+    Set { table, name: Cow::Borrowed(name), key: KeyType::address(v6), holds: Holds::Counters }
 }
 
 /// The set of a group's addresses.
 pub(crate) fn members_in(table: Table, v6: bool, group: String) -> Set {
-    Set { table, name: Cow::Owned(group), key: KeyType::address(v6), counters: false }
+    Set { table, name: Cow::Owned(group), key: KeyType::address(v6), holds: Holds::Keys }
 }
 
 const fn guarded_in(table: Table) -> Set {
-    Set { table, name: Cow::Borrowed("guarded"), key: KeyType::Link, counters: true }
+    Set { table, name: Cow::Borrowed("guarded"), key: KeyType::Link, holds: Holds::Counters }
 }
 
 const fn allowed_in(table: Table) -> Set {
-    Set { table, name: Cow::Borrowed("allowed"), key: KeyType::LinkAndMac, counters: false }
+    Set { table, name: Cow::Borrowed("allowed"), key: KeyType::LinkAndMac, holds: Holds::Keys }
 }
 
 /// The masquerade table without anybody in it.

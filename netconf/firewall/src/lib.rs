@@ -8,6 +8,7 @@
 
 mod add;
 mod check;
+pub mod exempt;
 mod group;
 mod layout;
 mod nft;
