@@ -4,6 +4,7 @@ use cni::NetworkName;
 use firewall::exempt::{self, is_there};
 use firewall::{add, check, del};
 use ipnetwork::IpNetwork;
+use kernel::netfilter::{Attributes, Request, Socket};
 
 use crate::kit::{
     Namespace, attachment, exempted, ips, items, masquerade, network_exempt, networks, ruleset,
@@ -246,6 +247,31 @@ fn what_was_changed_by_hand_is_told_and_mended() {
             assert_eq!(differences(wanted), [""; 0], "{damage}");
             assert_eq!(exempted().len(), 4, "{damage}");
         }
+    });
+}
+
+/// An element that ends an interval that does not begin, which nft itself cannot add.
+fn add_stray_end(set: &str, address: [u8; 4]) {
+    const NEW_ELEMENT: (u8, u8) = (10, 12);
+    let key = Attributes::new().with_nest(1, &Attributes::new().with(1, &address));
+    let element = key.with_u32(3, 1);
+    let attributes = Attributes::new().with_text(1, "podwire").with_text(2, set);
+    let attributes = attributes.with_list(3, 1, &[element]);
+    let request = Request::new(("add", "an end"), NEW_ELEMENT, libc::NLM_F_CREATE, 1, attributes);
+    Socket::open().unwrap().transact(&[request], None).unwrap();
+}
+
+#[test]
+fn elements_that_make_up_no_intervals_are_told_and_replaced() {
+    Namespace::new().run(|| {
+        let wanted = "10.2.0.0/16 192.0.2.1/32 fd00::/8";
+        set("fd00::/8"); // an end is refused behind another one
+        add_stray_end(&name(), [10, 9, 0, 0]);
+        let said = differences(wanted);
+        assert!(said.len() == 1 && said[0].contains(&name()), "{said:?}");
+        set(wanted);
+        assert_eq!(differences(wanted), [""; 0]);
+        assert_eq!(exempted().len(), 3);
     });
 }
 
