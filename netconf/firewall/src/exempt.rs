@@ -16,7 +16,7 @@ use kernel::{Error, Result};
 use crate::layout::{self, MASQUERADE, MASQUERADE_ALONE};
 use crate::nft::{self, Interval, Table};
 use crate::remove::{ATTEMPTS, keeps_changing};
-use crate::socket::{with_socket, with_socket_if_any};
+use crate::socket::{is_absent, with_socket, with_socket_if_any};
 pub(crate) use sets::Sets;
 
 /// How many differences [`check`] tells one by one.
@@ -72,8 +72,11 @@ pub fn check(network: &NetworkName, wanted: &[IpNetwork]) -> Result<Vec<String>>
 /// not grow with the sets; what they hold is not looked at. It becomes false with the ruleset
 /// flushed, and is still false when an ADD has then made them again, empty.
 pub fn is_there(network: &NetworkName) -> Result<bool> {
-    let there = with_socket_if_any(|socket| socket.get_all(&Sets::of(network).look_up()))?;
-    Ok(there.is_some_and(|there| there.iter().all(Option::is_some)))
+    match with_socket(|socket| socket.get_all(&Sets::of(network).look_up())) {
+        Ok(there) => Ok(there.iter().all(Option::is_some)),
+        Err(error) if is_absent(&error) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// Removes the network's sets, and the table when nothing else is in it. Sets that containers

@@ -39,6 +39,7 @@ fn a_process_does_the_verb_it_is_told() {
         "del of the link" => del(&c1, Some(&[]), Some(&veth1)).unwrap(),
         "add with exemptions" => add(&heeding()).unwrap(),
         "exempt" => exempt::set(&c1.network, &networks(EXEMPT)).unwrap(),
+        "look for exemptions" => assert!(exempt::is_there(&c1.network).unwrap()),
         "remove exemptions" => exempt::remove(&c1.network).unwrap(),
         "gc" => gc(&c1.network, &BTreeSet::new()).unwrap(),
         other => panic!("no verb {other}"),

@@ -77,6 +77,9 @@ fn what_a_network_exempts_costs_an_add_nothing_and_is_sent_only_when_it_differs(
         let nodes: Vec<_> = (0..10_000_u32).map(node).collect();
         firewall::exempt::set(&network, &nodes).unwrap();
         assert_eq!(third("add with exemptions"), plain);
+        let look = requests("look for exemptions");
+        assert_eq!(look.get("netfilter get"), Some(&1), "{look:?}");
+        assert_eq!(look.values().sum::<usize>(), 2, "and a socket: {look:?}");
         let shrinks = requests("exempt");
         assert_eq!(shrinks.get("netfilter transaction"), Some(&1), "{shrinks:?}");
     });
