@@ -9,6 +9,7 @@
 )]
 
 mod devices;
+mod differences;
 mod fleets;
 mod plans;
 mod properties;
