@@ -8,6 +8,7 @@
     reason = "what a test did not expect fails it"
 )]
 
+mod commands;
 mod devices;
 mod differences;
 mod fleets;

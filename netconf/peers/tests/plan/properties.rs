@@ -202,9 +202,8 @@ impl Litter {
             }
             let Installed { link, route } = &mut spoilt;
             match way {
-                0 => {
-                    route.gw = Some(ip(if route.dst.is_ipv6() { "fd00:2::99" } else { "10.0.0.9" }))
-                }
+                0 if route.dst.is_ipv6() => route.gw = Some(ip("fd00:2::99")),
+                0 => route.gw = Some(ip("10.0.0.9")),
                 1 => route.onlink = !route.onlink,
                 2 => route.mtu = Some(1234),
                 3 => *link = Some(99),
