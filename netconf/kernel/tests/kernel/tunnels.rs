@@ -166,6 +166,9 @@ fn a_link_without_address_generation_has_no_link_local_address() {
         link::wait_until_up(&socket, "v1", std::time::Duration::from_secs(5)).unwrap();
         assert!(locals("v0") && !locals("v1"));
         assert_eq!(netns.link("v1").unwrap()["inet6_addr_gen_mode"], "none");
+        netns.run(&["ip", "link", "set", "v0", "mtu", "1200"]);
+        let small = link::get(&socket, "v0").unwrap().unwrap();
+        assert!(small.no_address_generation, "a link that is too small for IPv6 makes none either");
     });
 }
 

@@ -55,12 +55,15 @@ pub fn compare(
         }
     }
     for (key, others) in &differing {
-        let obsolete = others.iter().filter(|installed| ours(installed)).map(|i| remove(i));
-        if right.contains(key) {
-            steps.replaced.extend(obsolete);
-        } else {
-            // The kernel replaces the first of them and leaves the others, which it may prefer.
-            steps.lost.extend(obsolete.skip(1));
+        // Of several with one identity the kernel replaces the first and leaves the others, which
+        // it may prefer later on. It removes by less than is compared here and may take the right
+        // one: that is then set again.
+        let spared = usize::from(!right.contains(key));
+        let obsolete = others.iter().filter(|installed| ours(installed)).skip(spared);
+        let before = steps.lost.len();
+        steps.lost.extend(obsolete.map(|installed| remove(installed)));
+        if steps.lost.len() > before {
+            right.remove(key);
         }
     }
     let missing = wanted.into_iter().filter(|(key, _)| !right.contains(key));
