@@ -66,6 +66,17 @@ fn bridge_names_key_and_value() {
             (json!({"bridge": "sixteen-letters-"}), 7, &["bridge", "sixteen-letters-"]),
             (json!({"bridge": "a/b"}), 7, &["bridge", "a/b"]),
             (json!({"ipMasqBackend": "ipfw", "ipMasq": true}), 7, &["ipMasqBackend", "ipfw"]),
+            (
+                json!({"nonMasqueradeCIDRs": ["10.0.0.0/8", "10.9.0.0"]}),
+                7,
+                &["nonMasqueradeCIDRs[1]", "10.9.0.0", "prefix length"],
+            ),
+            (
+                json!({"ipMasq": true, "nonMasqueradeCIDRs": ["fd00:9::/48", "10.9.0.7/24"]}),
+                7,
+                &["nonMasqueradeCIDRs[1]", "10.9.0.7/24", "10.9.0.0/24"],
+            ),
+            (json!({"nonMasqueradeCIDRs": "10.0.0.0/8"}), 6, &["nonMasqueradeCIDRs"]),
             (json!({"runtimeConfig": {"mac": "02:00:00:00:00"}}), 7, &["mac", "02:00:00:00:00"]),
             (
                 json!({"args": {"cni": {"mac": "03:00:00:00:00:01"}}}),
@@ -87,6 +98,11 @@ fn ptp_names_key_and_value() {
             (json!({"mtu": 70000}), 7, &["mtu", "70000"]),
             (json!({"mtu": []}), 6, &["mtu"]),
             (json!({"ipMasq": 1}), 6, &["ipMasq"]),
+            (
+                json!({"nonMasqueradeCIDRs": ["10.0.0.0/33"]}),
+                7,
+                &["nonMasqueradeCIDRs[0]", "10.0.0.0/33"],
+            ),
             (json!({"ipam": "static"}), 6, &["ipam"]),
         ],
     );

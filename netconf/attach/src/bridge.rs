@@ -38,7 +38,7 @@ pub fn status(call: &StatusCall) -> Result<(), Error> {
         }
         _ => ability::try_links(Some(conf.vlans.is_some()))?,
     }
-    if conf.masquerade {
+    if conf.masquerade.is_some() {
         firewall::status().map_err(unavailable)?;
     }
     if conf.spoof_check {

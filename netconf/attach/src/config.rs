@@ -1,6 +1,7 @@
 //! What every plugin that attaches by a veth is configured with.
 
-use cni::{AddResult, Code, Dns, Error, IfName};
+use cni::{AddResult, Cidr, Code, Dns, Error, IfName};
+use ipnetwork::IpNetwork;
 use kernel::MacAddr;
 use serde::Deserialize;
 
@@ -93,8 +94,54 @@ pub fn check_mtu(mtu: Option<u32>, result: &AddResult) -> Result<(), Error> {
     }
 }
 
+/// `ipMasq` and what belongs to it, as it is written.
+#[derive(Debug)]
+pub struct RawMasquerade<'a> {
+    /// `ipMasq`
+    pub wanted: bool,
+    /// `ipMasqBackend`
+    pub backend: Option<&'a str>,
+    /// `nonMasqueradeCIDRs`
+    pub exempt: &'a [Cidr],
+}
+
+/// Masquerading, where it is wanted.
+#[derive(Debug)]
+pub struct Masquerade {
+    /// Destinations that see the container's own address.
+    pub exempt: Vec<IpNetwork>,
+}
+
+impl RawMasquerade<'_> {
+    /// Checks it all, whether it is wanted or not.
+    pub fn parse(self) -> Result<Option<Masquerade>, Error> {
+        masquerade_backend(self.backend)?;
+        let exempt: Result<_, _> = self.exempt.iter().enumerate().map(destination).collect();
+        let exempt = exempt?;
+        Ok(self.wanted.then_some(Masquerade { exempt }))
+    }
+}
+
+/// An item of `nonMasqueradeCIDRs`. With host bits it may be meant for less than it would be.
+fn destination((index, Cidr(cidr)): (usize, &Cidr)) -> Result<IpNetwork, Error> {
+    let network = IpNetwork::new(cidr.network(), cidr.prefix()).unwrap_or(*cidr);
+    if network == *cidr {
+        return Ok(network);
+    }
+    Err(Error::config(
+        &format!("nonMasqueradeCIDRs[{index}]"),
+        format_args!("{:?}", cidr.to_string()),
+        "the address has bits beyond the prefix",
+    )
+    .details(format!(
+        "write {network} for the network, {}/{} for the address",
+        cidr.ip(),
+        if cidr.is_ipv6() { 128 } else { 32 }
+    )))
+}
+
 /// `ipMasqBackend`. Both values of the reference are taken; both mean our own nf_tables.
-pub fn masquerade_backend(backend: Option<&str>) -> Result<(), Error> {
+fn masquerade_backend(backend: Option<&str>) -> Result<(), Error> {
     match backend {
         None | Some("" | "nftables" | "iptables") => Ok(()),
         Some(other) => Err(Error::config(

@@ -4,19 +4,21 @@ use cni::{AddResult, Attachment, Call, Error, IfName};
 use firewall::{AntiSpoof, Masquerade, Wanted};
 use ipnetwork::IpNetwork;
 
+use crate::config;
 use crate::finding::Findings;
 use crate::undo::Undo;
 
-/// What is wanted: masquerading of `addresses` when `masquerade` is set and there are any, and
+/// What is wanted: masquerading of `addresses` when it is configured and there are any, and
 /// anti-spoofing. `None` when it is nothing.
 pub fn wanted(
     attachment: &Attachment,
-    masquerade: bool,
+    masquerade: Option<&config::Masquerade>,
     addresses: Vec<IpNetwork>,
     antispoof: Option<AntiSpoof>,
 ) -> Option<Wanted> {
-    let masquerade = (masquerade && !addresses.is_empty())
-        .then_some(Masquerade { addresses, exempt: Vec::new() });
+    let masquerade = masquerade
+        .filter(|_| !addresses.is_empty())
+        .map(|conf| Masquerade { addresses, exempt: conf.exempt.clone() });
     (masquerade.is_some() || antispoof.is_some()).then(|| Wanted {
         attachment: attachment.clone(),
         masquerade,

@@ -29,7 +29,7 @@ pub fn gc(call: &GcCall) -> Result<(), Error> {
 pub fn status(call: &StatusCall) -> Result<(), Error> {
     let conf = Config::parse(&call.conf)?;
     ability::try_links(None)?;
-    if conf.masquerade {
+    if conf.masquerade.is_some() {
         firewall::status().map_err(unavailable)?;
     }
     ability::ask_ipam(call)

@@ -20,7 +20,8 @@ pub struct NetConf {
     /// The version that results must have.
     pub version: Version,
     /// The bytes as they came: what a delegate is handed. Everything else was read from them once;
-    /// for other bytes, [`parse`](Self::parse) anew.
+    /// for other bytes, [`parse`](Self::parse) anew or derive a configuration [`with`](Self::with)
+    /// other members.
     pub raw: Vec<u8>,
     tree: Arc<Json>,
     spelling: Option<Arc<Spelling>>,
@@ -67,6 +68,22 @@ impl NetConf {
     /// [`Json::decode`]). Code 6 or 7, with the path of the offending key.
     pub fn decode<T: DeserializeOwned>(&self) -> Result<T, Error> {
         self.tree.decode_noting(self.spelling.as_deref())
+    }
+
+    /// The same configuration with these members set: a key that is there, in whatever letter case,
+    /// is replaced where it stands (see [`Json::set`]), `null` unsets it, and [`raw`](Self::raw) is
+    /// the new text. `name` and `cniVersion` are no keys for it: network and version stay.
+    ///
+    /// Misspelt keys are noted for both together: what is known to whoever decodes the one or the
+    /// other is no slip, and what is known to neither earns one warning.
+    #[must_use]
+    pub fn with(&self, members: Vec<(&str, Json)>) -> Self {
+        let mut tree = Json::clone(&self.tree);
+        for (key, value) in members {
+            tree.set(key, value);
+        }
+        let raw = tree.to_string().into_bytes();
+        Self { raw, tree: Arc::new(tree), ..self.clone() }
     }
 
     /// The configuration as a tree.

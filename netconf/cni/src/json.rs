@@ -55,6 +55,15 @@ impl Json {
         (*value != Self::Null).then_some(value)
     }
 
+    /// Sets an object's `key`: the first member that [`get`](Self::get) could mean becomes this one,
+    /// further ones go, and where there is none it comes last. Nothing happens to other values.
+    pub fn set(&mut self, key: &str, value: Self) {
+        let Self::Object(members) = self else { return };
+        let at = members.iter().position(|(name, _)| fold::same(name, key));
+        members.retain(|(name, _)| !fold::same(name, key));
+        members.insert(at.unwrap_or(members.len()), (key.to_owned(), value));
+    }
+
     /// The text of a string.
     pub fn as_str(&self) -> Option<&str> {
         if let Self::String(text) = self { Some(text) } else { None }

@@ -13,6 +13,8 @@ mod args;
 mod decode;
 #[path = "protocol/delegate.rs"]
 mod delegate;
+#[path = "protocol/derived.rs"]
+mod derived;
 #[path = "protocol/dispatch.rs"]
 mod dispatch;
 #[path = "protocol/environment.rs"]

@@ -1,6 +1,8 @@
 //! Reading attributes out of a message without knowing all of them. A link has some eighty, most of
 //! them of kinds that we never look at; parsers for all of them would be a fifth of an executable.
 
+use std::net::IpAddr;
+
 /// Without `NLA_F_NESTED` and `NLA_F_NET_BYTEORDER`.
 const KIND: u16 = 0x3fff;
 
@@ -32,6 +34,17 @@ pub fn number(value: &[u8]) -> Option<u32> {
 /// A number of 16 bits.
 pub fn short(value: &[u8]) -> Option<u16> {
     value.try_into().ok().map(u16::from_ne_bytes)
+}
+
+/// A number of 16 bits in network order, as ports are.
+pub fn port(value: &[u8]) -> Option<u16> {
+    value.try_into().ok().map(u16::from_be_bytes)
+}
+
+/// An address; its length tells the family.
+pub fn ip(value: &[u8]) -> Option<IpAddr> {
+    let four = || <[u8; 4]>::try_from(value).map(IpAddr::from);
+    <[u8; 16]>::try_from(value).map(IpAddr::from).or_else(|_| four()).ok()
 }
 
 /// A switch of 8 bits.

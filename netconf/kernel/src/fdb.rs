@@ -2,8 +2,16 @@
 
 use std::net::IpAddr;
 
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_REPLACE};
+use netlink_packet_route::AddressFamily;
+use netlink_packet_route::neighbour::{
+    NeighbourAttribute, NeighbourFlags, NeighbourMessage, NeighbourState,
+};
+
 use crate::link::Link;
-use crate::{MacAddr, Request, Result, Socket};
+use crate::message::{Object, kind};
+use crate::neighbour::{DESTINATION, HARDWARE_ADDRESS, PERMANENT};
+use crate::{MacAddr, Request, Result, Socket, attributes, neighbour};
 
 /// A permanent entry (drivers/net/vxlan/vxlan_core.c, `vxlan_fdb_add`). A unicast address has one
 /// VTEP.
@@ -19,14 +27,17 @@ pub struct Entry {
 ///
 /// `bridge fdb replace MAC dev LINK dst VTEP self permanent`
 pub fn replace(link: &Link, entry: &Entry) -> Request {
-    todo!()
+    let on = format!("{} behind {} on {}", entry.mac, entry.vtep, link.name);
+    let flags = NLM_F_CREATE | NLM_F_REPLACE;
+    Request::new("set the FDB entry", on, flags, kind::NEW_NEIGHBOUR, &message(link, entry))
 }
 
 /// Removes an entry. ENOENT when there is none.
 ///
 /// `bridge fdb del MAC dev LINK dst VTEP self`
 pub fn delete(link: &Link, entry: &Entry) -> Request {
-    todo!()
+    let on = format!("{} behind {} of {}", entry.mac, entry.vtep, link.name);
+    Request::new("remove the FDB entry", on, 0, kind::DELETE_NEIGHBOUR, &message(link, entry))
 }
 
 /// The permanent entries of one device; a dump that the kernel filters. Learned ones are left out,
@@ -34,5 +45,40 @@ pub fn delete(link: &Link, entry: &Entry) -> Request {
 ///
 /// `bridge fdb show dev LINK`
 pub fn list(socket: &Socket, link: u32) -> Result<Vec<Entry>> {
-    todo!()
+    let mut filter = NeighbourMessage::default();
+    filter.header.family = AddressFamily::Bridge;
+    // Kernels with strict checking and those without find it here (net/core/rtnetlink.c,
+    // `valid_fdb_dump_strict`, `valid_fdb_dump_legacy`).
+    filter.header.ifindex = link;
+    let answer = socket.dump("list the FDB entries of link", link, kind::GET_NEIGHBOUR, &filter)?;
+    Ok(answer.iter().filter_map(|object| parse(object, link)).collect())
+}
+
+/// Where the device is also the port of a bridge, the bridge's entries come too; they have no VTEP.
+fn parse(object: &Object, link: u32) -> Option<Entry> {
+    let entry = neighbour::Entry::split(object)?;
+    let wanted = entry.link == link && entry.state == PERMANENT;
+    let (mut vtep, mut mac) = (None, None);
+    for (kind, value) in attributes::of(entry.attributes) {
+        match kind {
+            DESTINATION => vtep = attributes::ip(value),
+            HARDWARE_ADDRESS => mac = value.try_into().ok().map(MacAddr),
+            _ => {}
+        }
+    }
+    let found = Entry { mac: mac?, vtep: vtep? };
+    (wanted && found.mac.0 != [0; 6]).then_some(found)
+}
+
+fn message(link: &Link, entry: &Entry) -> NeighbourMessage {
+    let mut message = NeighbourMessage::default();
+    message.header.family = AddressFamily::Bridge;
+    message.header.ifindex = link.index;
+    message.header.state = NeighbourState::Permanent;
+    message.header.flags = NeighbourFlags::Own;
+    message.attributes = vec![
+        NeighbourAttribute::Destination(entry.vtep.into()),
+        NeighbourAttribute::LinkLayerAddress(entry.mac.0.to_vec()),
+    ];
+    message
 }

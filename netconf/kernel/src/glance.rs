@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
-use crate::link::Link;
-use crate::route::Lookup;
+use crate::link::{self, Link};
+use crate::route::{self, Lookup};
 use crate::{Result, Socket};
 
 /// What to look at.
@@ -26,5 +26,17 @@ pub enum Seen {
 
 /// Looks at all of them, in one datagram where they are few. One answer per look, in order.
 pub fn glance(socket: &Socket, looks: &[Look]) -> Vec<Result<Seen>> {
-    todo!()
+    let requests: Vec<_> = looks
+        .iter()
+        .map(|look| match look {
+            Look::Link(index) => link::request_by_index(*index),
+            Look::Route(address) => route::request(*address),
+        })
+        .collect();
+    std::iter::zip(looks, socket.answers(&requests))
+        .map(|(look, answer)| match look {
+            Look::Link(_) => link::read(answer).map(Seen::Link),
+            Look::Route(address) => route::found(*address, answer).map(Seen::Route),
+        })
+        .collect()
 }

@@ -16,6 +16,7 @@ pub use announce::announce;
 pub use bridge::{create as create_bridge, set_vlan_filtering};
 pub use delete::{delete, delete_by_name};
 pub use get::{get, get_by_index, list};
+pub(crate) use get::{read, request_by_index};
 pub use ipip::{Ipip, change as change_ipip, create as create_ipip};
 pub use port::{PortOptions, set_port};
 pub use set::{
@@ -81,6 +82,10 @@ mod attribute {
     pub const INFO: u16 = 18;
     pub const ALIAS: u16 = 20;
     pub const FAMILY_SPECIFIC: u16 = 26;
+    /// Inside `FAMILY_SPECIFIC`'s `AF_INET6` (`IFLA_INET6_*`).
+    pub const ADDRESS_GENERATION: u16 = 8;
+    /// `IN6_ADDR_GEN_MODE_NONE`.
+    pub const NO_ADDRESS_GENERATION: u8 = 1;
     /// Inside `INFO`.
     pub const INFO_KIND: u16 = 1;
     pub const INFO_DATA: u16 = 2;
@@ -129,6 +134,9 @@ impl Link {
                     link.running = value.first().is_some_and(|state| CAN_CARRY.contains(state));
                 }
                 attribute::INFO => link.parse_info(value),
+                attribute::FAMILY_SPECIFIC => {
+                    link.no_address_generation = makes_no_addresses(value);
+                }
                 _ => {}
             }
         }
@@ -140,16 +148,23 @@ impl Link {
         let text = |wanted: u16| find(wanted).map(|(_, value)| attributes::text(value));
         let nested = |wanted: u16| attributes::of(find(wanted).map_or(&[], |(_, value)| value));
         self.kind = text(attribute::INFO_KIND).unwrap_or_default();
-        if self.kind == "bridge" {
-            for (kind, value) in nested(attribute::INFO_DATA) {
-                match kind {
-                    attribute::VLAN_FILTERING => self.vlan_filtering = attributes::switch(value),
-                    attribute::VLAN_DEFAULT_PVID => {
-                        self.default_pvid = attributes::short(value).unwrap_or_default();
+        match self.kind.as_str() {
+            "bridge" => {
+                for (kind, value) in nested(attribute::INFO_DATA) {
+                    match kind {
+                        attribute::VLAN_FILTERING => {
+                            self.vlan_filtering = attributes::switch(value);
+                        }
+                        attribute::VLAN_DEFAULT_PVID => {
+                            self.default_pvid = attributes::short(value).unwrap_or_default();
+                        }
+                        _ => {}
                     }
-                    _ => {}
                 }
             }
+            "vxlan" => self.vxlan = Some(Vxlan::parse(nested(attribute::INFO_DATA))),
+            "ipip" => self.ipip = Some(Ipip::parse(nested(attribute::INFO_DATA))),
+            _ => {}
         }
         if text(attribute::INFO_PORT_KIND).as_deref() == Some("bridge") {
             for (kind, value) in nested(attribute::INFO_PORT_DATA) {
@@ -161,6 +176,15 @@ impl Link {
             }
         }
     }
+}
+
+/// Whether `AF_INET6 { IFLA_INET6_ADDR_GEN_MODE: none }` stands in `IFLA_AF_SPEC`.
+fn makes_no_addresses(families: &[u8]) -> bool {
+    let mut families = attributes::of(families);
+    let six = families.find(|(family, _)| i32::from(*family) == libc::AF_INET6);
+    attributes::of(six.map_or(&[], |(_, value)| value)).any(|(kind, value)| {
+        kind == attribute::ADDRESS_GENERATION && value == [attribute::NO_ADDRESS_GENERATION]
+    })
 }
 
 #[cfg(test)]

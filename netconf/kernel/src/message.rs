@@ -18,7 +18,11 @@ pub mod kind {
     pub const DELETE_ADDRESS: u16 = 21;
     pub const GET_ADDRESS: u16 = 22;
     pub const NEW_ROUTE: u16 = 24;
+    pub const DELETE_ROUTE: u16 = 25;
     pub const GET_ROUTE: u16 = 26;
+    pub const NEW_NEIGHBOUR: u16 = 28;
+    pub const DELETE_NEIGHBOUR: u16 = 29;
+    pub const GET_NEIGHBOUR: u16 = 30;
 }
 
 /// Something asked of the kernel, and the words for it when it refuses.

@@ -1,18 +1,26 @@
 //! Routes.
 
+mod list;
+mod look_up;
+mod read;
+
 use std::net::IpAddr;
 
 use ipnetwork::IpNetwork;
-use netlink_packet_core::NLM_F_CREATE;
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_REPLACE};
 use netlink_packet_route::AddressFamily;
 use netlink_packet_route::route::{
-    RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteMetric, RouteProtocol,
-    RouteScope, RouteType,
+    RouteAddress, RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteMetric,
+    RouteProtocol, RouteScope, RouteType,
 };
 
+use crate::Request;
 use crate::link::Link;
 use crate::message::kind;
-use crate::{Request, Result, Socket};
+
+pub use list::{list, of_protocol, through};
+pub use look_up::{Lookup, look_up};
+pub(crate) use look_up::{found, request};
 
 /// `RT_SCOPE_UNIVERSE`: somewhere behind a gateway.
 pub const SCOPE_GLOBAL: u8 = 0;
@@ -23,6 +31,9 @@ pub const SCOPE_HOST: u8 = 254;
 
 /// `RTPROT_BOOT`: who made a route did not say who he is.
 pub const PROTOCOL_UNTOLD: u8 = 3;
+
+/// The index of `lo`, the same in each namespace (`LOOPBACK_IFINDEX` of include/net/flow.h).
+const LOOPBACK: u32 = 1;
 
 /// What becomes of packets that take a route.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -65,28 +76,13 @@ pub struct Route {
     pub onlink: bool,
 }
 
-/// A route that the kernel has.
+/// A route that the kernel has, in main; its `table` is `None`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Installed {
     /// The link; `None` for a blackhole.
     pub link: Option<u32>,
     /// The route.
     pub route: Route,
-}
-
-/// Where the kernel sends packets to an address.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Lookup {
-    /// What becomes of them.
-    pub kind: Kind,
-    /// The link. For addresses of the host itself the one that has the address.
-    pub link: Option<u32>,
-    /// The gateway.
-    pub gw: Option<IpAddr>,
-    /// The prefix that matched.
-    pub dst: IpNetwork,
-    /// Who made the route.
-    pub protocol: u8,
 }
 
 impl Route {
@@ -131,7 +127,8 @@ impl std::fmt::Display for Route {
 /// `ip route append DST [via GW] dev LINK [src SRC] [metric N] [table N] [mtu N] [advmss N]`
 pub fn add(link: &Link, route: &Route) -> Request {
     let on = format!("{route} through {}", link.name);
-    Request::new("add the route", on, NLM_F_CREATE, kind::NEW_ROUTE, &message(link.index, route))
+    let message = message(Some(link.index), route);
+    Request::new("add the route", on, NLM_F_CREATE, kind::NEW_ROUTE, &message)
 }
 
 /// Makes a route, or puts it in the place of the one with the same destination, metric and table.
@@ -139,74 +136,63 @@ pub fn add(link: &Link, route: &Route) -> Request {
 ///
 /// `ip route replace [blackhole] DST [via GW] [dev LINK] [onlink] proto N [metric N] [mtu N]`
 pub fn replace(link: Option<&Link>, route: &Route) -> Request {
-    todo!()
+    let on = match link {
+        Some(link) => format!("{route} through {}", link.name),
+        None => route.to_string(),
+    };
+    let message = message(link.map(|link| link.index), route);
+    let flags = NLM_F_CREATE | NLM_F_REPLACE;
+    Request::new("set the route", on, flags, kind::NEW_ROUTE, &message)
 }
 
 /// Removes exactly this route: destination, metric, table, protocol, kind, gateway and link must
-/// agree. ESRCH when there is none. `on` names the link in errors.
+/// agree. ESRCH when there is none. A route without a metric stands for any metric, and one without
+/// a gateway for any gateway, which is how the kernel reads it. `on` names the link in errors.
 ///
 /// `ip route del [blackhole] DST [via GW] [dev LINK] proto N [metric N]`
 pub fn delete(installed: &Installed, on: &str) -> Request {
-    todo!()
+    let route = &installed.route;
+    let mut message = message(installed.link, route);
+    // Of any scope, as `ip` has it; what else the kernel would compare where it is told (source,
+    // path MTU) makes no two routes of one.
+    message.header.scope = RouteScope::NoWhere;
+    message.header.flags = RouteFlags::empty();
+    message.attributes.retain(|attribute| {
+        !matches!(attribute, RouteAttribute::PrefSource(_) | RouteAttribute::Metrics(_))
+    });
+    if installed.link.is_none() && route.dst.is_ipv6() {
+        // IPv6 does not compare kinds, but its blackholes are routes of lo.
+        message.attributes.push(RouteAttribute::Oif(LOOPBACK));
+    }
+    let on = format!("{route} of {on}");
+    Request::new("remove the route", on, 0, kind::DELETE_ROUTE, &message)
 }
 
-/// All routes in main that were made under this protocol number. A dump that the kernel filters.
-///
-/// `ip -4|-6 route show proto N`
-pub fn of_protocol(socket: &Socket, ipv6: bool, protocol: u8) -> Result<Vec<Installed>> {
-    todo!()
-}
-
-/// All routes in main through a link, whoever made them, other than those that the kernel makes
-/// itself (`proto kernel`). A dump that the kernel filters.
-///
-/// `ip -4|-6 route show dev LINK`
-pub fn through(socket: &Socket, ipv6: bool, link: u32) -> Result<Vec<Installed>> {
-    todo!()
-}
-
-/// Asks where the kernel would send packets to each address; one answer per address, in order,
-/// `None` where it has no route (ENETUNREACH, EHOSTUNREACH) or an `unreachable` one.
-///
-/// `ip route get fibmatch IP`
-pub fn look_up(socket: &Socket, addresses: &[IpAddr]) -> Vec<Result<Option<Lookup>>> {
-    todo!()
-}
-
-/// The routes through a link of one family and one table. A dump that the kernel filters.
-///
-/// `ip -4|-6 route show dev LINK table TABLE`
-pub fn list(socket: &Socket, link: u32, ipv6: bool, table: u32) -> Result<Vec<Route>> {
-    let mut filter = RouteMessage::default();
-    filter.header.address_family = if ipv6 { AddressFamily::Inet6 } else { AddressFamily::Inet };
-    filter.attributes.push(RouteAttribute::Oif(link));
-    filter.attributes.push(RouteAttribute::Table(table));
-    let answer = match socket.dump("list the routes of link", link, kind::GET_ROUTE, &filter) {
-        // The table does not exist before its first route.
-        Err(e) if e.is_gone() => return Ok(Vec::new()),
-        other => other?,
-    };
-    let messages = answer.iter().filter_map(|o| o.read::<RouteMessage>(kind::NEW_ROUTE));
-    let routes = messages.filter_map(|m| parse(&m, link, ipv6));
-    Ok(routes.filter(|route| route.table() == table).collect())
-}
-
-fn message(link: u32, route: &Route) -> RouteMessage {
+fn message(link: Option<u32>, route: &Route) -> RouteMessage {
     let mut message = RouteMessage::default();
     let header = &mut message.header;
     header.address_family =
         if route.dst.is_ipv6() { AddressFamily::Inet6 } else { AddressFamily::Inet };
     header.destination_prefix_length = route.dst.prefix();
     header.table = u8::try_from(route.table()).unwrap_or(RouteHeader::RT_TABLE_UNSPEC);
-    header.protocol = RouteProtocol::Boot;
+    header.protocol = RouteProtocol::from(route.protocol);
     header.scope = RouteScope::from(route.scope);
-    header.kind = RouteType::Unicast;
+    header.kind = match route.kind {
+        Kind::Unicast => RouteType::Unicast,
+        Kind::Local => RouteType::Local,
+        Kind::Blackhole => RouteType::BlackHole,
+        // The kernel refuses it.
+        Kind::Other => RouteType::Unspec,
+    };
+    if route.onlink {
+        header.flags |= RouteFlags::Onlink;
+    }
 
     let attributes = &mut message.attributes;
     if route.dst.prefix() > 0 {
         attributes.push(RouteAttribute::Destination(wire(route.dst.ip())));
     }
-    attributes.push(RouteAttribute::Oif(link));
+    attributes.extend(link.map(RouteAttribute::Oif));
     attributes.push(RouteAttribute::Table(route.table()));
     attributes.extend(route.gw.map(|gw| RouteAttribute::Gateway(wire(gw))));
     attributes.extend(route.src.map(|src| RouteAttribute::PrefSource(wire(src))));
@@ -221,57 +207,9 @@ fn message(link: u32, route: &Route) -> RouteMessage {
     message
 }
 
-fn parse(message: &RouteMessage, link: u32, ipv6: bool) -> Option<Route> {
-    let mut dst = None;
-    let mut through = None;
-    let unspecified: IpAddr = if ipv6 { [0u16; 8].into() } else { [0u8; 4].into() };
-    let mut route = Route::to(IpNetwork::new(unspecified, 0).ok()?);
-    route.scope = message.header.scope.into();
-    route.table = Some(u32::from(message.header.table));
-    for attribute in &message.attributes {
-        match attribute {
-            RouteAttribute::Destination(a) => dst = ip(a),
-            RouteAttribute::Gateway(a) => route.gw = ip(a),
-            RouteAttribute::PrefSource(a) => route.src = ip(a),
-            RouteAttribute::Oif(index) => through = Some(*index),
-            RouteAttribute::Priority(n) => route.priority = Some(*n),
-            RouteAttribute::Table(n) => route.table = Some(*n),
-            RouteAttribute::MultiPath(hops) => {
-                let hop = hops.iter().find(|hop| hop.interface_index == link)?;
-                through = Some(link);
-                route.gw = hop.attributes.iter().find_map(|a| match a {
-                    RouteAttribute::Gateway(a) => ip(a),
-                    _ => None,
-                });
-            }
-            RouteAttribute::Metrics(metrics) => {
-                for metric in metrics {
-                    match metric {
-                        RouteMetric::Mtu(n) => route.mtu = Some(*n),
-                        RouteMetric::Advmss(n) => route.advmss = Some(*n),
-                        _ => {}
-                    }
-                }
-            }
-            _ => {}
-        }
-    }
-    let length = message.header.destination_prefix_length;
-    route.dst = IpNetwork::new(dst.unwrap_or(unspecified), length).ok()?;
-    (through == Some(link) && message.header.kind == RouteType::Unicast).then_some(route)
-}
-
 fn wire(ip: IpAddr) -> RouteAddress {
     match ip {
         IpAddr::V4(ip) => RouteAddress::Inet(ip),
         IpAddr::V6(ip) => RouteAddress::Inet6(ip),
-    }
-}
-
-fn ip(address: &RouteAddress) -> Option<IpAddr> {
-    match address {
-        RouteAddress::Inet(ip) => Some(IpAddr::V4(*ip)),
-        RouteAddress::Inet6(ip) => Some(IpAddr::V6(*ip)),
-        _ => None,
     }
 }

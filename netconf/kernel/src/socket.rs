@@ -75,7 +75,8 @@ impl Socket {
         self.answers(requests).into_iter().map(|answer| answer.map(drop)).collect()
     }
 
-    fn answers(&self, requests: &[Request]) -> Vec<Result<Vec<Object>>> {
+    /// The same, with what each was answered.
+    pub(crate) fn answers(&self, requests: &[Request]) -> Vec<Result<Vec<Object>>> {
         if fault::armed() {
             // A fault must strike between two requests, so they cannot share a datagram.
             return requests

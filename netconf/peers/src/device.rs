@@ -108,8 +108,8 @@ impl Differences {
         let has_ipv6 = has.local.is_some_and(|ip| ip.is_ipv6());
         let other_family = wanted.local.is_some_and(|ip| ip.is_ipv6() != has_ipv6);
         let fixed = [
-            differ("vni", has.vni, wanted.vni),
-            differ("port", has.port, wanted.port),
+            differ("vni", &has.vni, &wanted.vni),
+            differ("port", &has.port, &wanted.port),
             differ_switch("gbp", has.gbp, wanted.gbp),
             differ_switch("external", has.external, wanted.external),
             differ_maybe("group", has.group, wanted.group),
@@ -142,7 +142,7 @@ impl Differences {
         let (has_pmtu, wanted_pmtu) = (has.path_mtu_discovery, wanted.path_mtu_discovery);
         // A fixed time to live goes with path MTU discovery only (`ip_tunnel_ioctl`); else it is a
         // matter of taste.
-        let ttl = if wanted_pmtu { None } else { differ("ttl", has.ttl, wanted.ttl) };
+        let ttl = if wanted_pmtu { None } else { differ("ttl", &has.ttl, &wanted.ttl) };
         let mendable = [
             differ_maybe("local", has.local, wanted.local),
             differ_maybe("underlay", has.underlay, wanted.underlay),
@@ -153,7 +153,7 @@ impl Differences {
     }
 }
 
-fn differ<T: PartialEq + Display>(name: &str, has: T, wanted: T) -> Option<String> {
+fn differ<T: PartialEq + Display + ?Sized>(name: &str, has: &T, wanted: &T) -> Option<String> {
     (has != wanted).then(|| format!("{name} {has} instead of {wanted}"))
 }
 
@@ -162,8 +162,12 @@ fn differ_switch(name: &str, has: bool, wanted: bool) -> Option<String> {
     differ(name, word(has), word(wanted))
 }
 
-fn differ_maybe<T: Display>(name: &str, has: Option<T>, wanted: Option<T>) -> Option<String> {
+fn differ_maybe<T: Copy + Display>(
+    name: &str,
+    has: Option<T>,
+    wanted: Option<T>,
+) -> Option<String> {
     let [has, wanted] = [has, wanted]
         .map(|value| value.map_or_else(|| "none".to_owned(), |value| value.to_string()));
-    differ(name, has, wanted)
+    differ(name, &has, &wanted)
 }

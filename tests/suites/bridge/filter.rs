@@ -1,12 +1,12 @@
 //! Masquerading and anti-spoofing, judged by what others see.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use testkit::{
     Netns, Node, OUTSIDE_V4, OUTSIDE_V6, Pod, UPLINK_V4, UPLINK_V6, need, ping, silent, tcp, udp,
 };
 
 use super::Pair;
-use crate::conf::{DUAL, bridge, guarded, with};
+use crate::conf::{DUAL, bridge, guarded, ptp, with};
 use crate::walk::{Fault, points};
 
 /// A way back to the pods, for those that are not masqueraded.
@@ -64,6 +64,49 @@ fn one_pod_is_masqueraded_and_its_neighbour_is_not() {
     let conf = with(conf, json!({"runtimeConfig": {"ips": [ip]}}));
     assert_eq!(node.attach(&conf, &late).ip(), ip);
     assert_eq!(tcp(&late, &outside, OUTSIDE_V4).unwrap().to_string(), ip);
+}
+
+/// Further addresses of the machine outside.
+const EXEMPT_V4: &str = "198.51.100.7";
+const EXEMPT_V6: &str = "2001:db8:7::7";
+
+/// Makes them known to node and machine.
+fn know_exempt(node: &Node, outside: &Netns) {
+    for (address, to) in [(EXEMPT_V4, OUTSIDE_V4), (EXEMPT_V6, OUTSIDE_V6)] {
+        outside.run(&["ip", "addr", "add", address, "dev", "lo"]);
+        node.run(&["ip", "route", "add", address, "via", to]);
+    }
+}
+
+#[test]
+fn an_exempt_destination_sees_the_pod_and_another_the_node() {
+    let exempt = ["198.51.100.0/24", "2001:db8:7::/48"];
+    let more = json!({"isDefaultGateway": true, "ipMasq": true, "nonMasqueradeCIDRs": exempt});
+    let routed = |node: &Node| with(ptp(node, DUAL), more.clone());
+    let bridged = |node: &Node| with(bridge(node, DUAL), more.clone());
+    for conf in [&bridged as &dyn Fn(&Node) -> Value, &routed] {
+        let (node, pod) = (Node::new(), Pod::new());
+        let outside = node.outside();
+        know_pods(&outside);
+        know_exempt(&node, &outside);
+        let conf = conf(&node);
+        let attached = node.attach(&conf, &pod);
+        for (at, to, exempt, uplink) in
+            [(0, OUTSIDE_V4, EXEMPT_V4, UPLINK_V4), (1, OUTSIDE_V6, EXEMPT_V6, UPLINK_V6)]
+        {
+            assert_eq!(tcp(&pod, &outside, to).unwrap().to_string(), uplink);
+            let own = &attached.ips()[at];
+            assert_eq!(tcp(&pod, &outside, exempt).unwrap().to_string(), *own);
+            assert_eq!(udp(&pod, &outside, exempt).unwrap().to_string(), *own);
+        }
+        node.check(&attached).ok();
+        // CHECK goes by the configuration that it is called with.
+        let mut other = attached.clone();
+        other.conf["nonMasqueradeCIDRs"] = json!(exempt[..1]);
+        node.check(&other).fails().is(103, &["fd00:1::", "other destinations are exempt"]);
+        node.del(&attached).ok();
+        assert_eq!(node.snapshot().section("nft"), [""; 0]);
+    }
 }
 
 #[test]

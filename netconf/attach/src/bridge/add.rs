@@ -93,7 +93,7 @@ impl<'a> Attaching<'a> {
         };
         let addresses = result.ips.iter().map(|ip| ip.address).collect();
         let attachment = &ends.call.attachment;
-        let wanted = guard::wanted(attachment, conf.masquerade, addresses, antispoof);
+        let wanted = guard::wanted(attachment, conf.masquerade.as_ref(), addresses, antispoof);
         guard::set(ends.call, wanted.as_ref(), result, near, undo)
     }
 

@@ -177,7 +177,7 @@ impl Checking<'_> {
             _ => None,
         };
         let attachment = &self.ends.call.attachment;
-        let wanted = guard::wanted(attachment, self.conf.masquerade, addresses, antispoof);
+        let wanted = guard::wanted(attachment, self.conf.masquerade.as_ref(), addresses, antispoof);
         guard::check(wanted.as_ref(), findings)
     }
 }

@@ -1,12 +1,12 @@
 //! The options of a bridge attachment.
 
-use cni::{Code, Error, IfName, NetConf};
+use cni::{Cidr, Code, Error, IfName, NetConf};
 use kernel::MacAddr;
 use kernel::link::PortOptions;
 use serde::Deserialize;
 
 use super::vlans::{PortVlans, RawTrunk, VlanGateway};
-use crate::config::{self, RawArgs, RawDns, RawMac};
+use crate::config::{self, Masquerade, RawArgs, RawDns, RawMac, RawMasquerade};
 
 /// The options as they are written.
 #[derive(Debug, Deserialize)]
@@ -18,6 +18,8 @@ struct Raw {
     force_address: bool,
     ip_masq: bool,
     ip_masq_backend: Option<String>,
+    #[serde(rename = "nonMasqueradeCIDRs")]
+    non_masquerade_cidrs: Vec<Cidr>,
     mtu: i64,
     hairpin_mode: bool,
     promisc_mode: bool,
@@ -42,6 +44,7 @@ impl Default for Raw {
             force_address: false,
             ip_masq: false,
             ip_masq_backend: None,
+            non_masquerade_cidrs: Vec::new(),
             mtu: 0,
             hairpin_mode: false,
             promisc_mode: false,
@@ -73,7 +76,7 @@ pub struct Config {
     /// Another address of the bridge gives way.
     pub force_address: bool,
     /// What leaves the node for elsewhere bears the node's address.
-    pub masquerade: bool,
+    pub masquerade: Option<Masquerade>,
     /// The MTU of a new bridge and of the veth.
     pub mtu: Option<u32>,
     /// Hairpin and isolation of the port.
@@ -105,7 +108,12 @@ impl Config {
             )
             .details("set one of them to false"));
         }
-        config::masquerade_backend(raw.ip_masq_backend.as_deref())?;
+        let masquerade = RawMasquerade {
+            wanted: raw.ip_masq,
+            backend: raw.ip_masq_backend.as_deref(),
+            exempt: &raw.non_masquerade_cidrs,
+        };
+        let masquerade = masquerade.parse()?;
         let mtu = config::mtu(raw.mtu)?;
         let vlans = PortVlans::parse(raw.vlan, &raw.vlan_trunk, raw.preserve_default_vlan)?;
         // An empty name is what Go's decoder leaves when the key is there without a value.
@@ -120,7 +128,7 @@ impl Config {
             vlan_gateway,
             default_route: raw.is_default_gateway,
             force_address: raw.force_address,
-            masquerade: raw.ip_masq,
+            masquerade,
             mtu,
             port: PortOptions { hairpin: raw.hairpin_mode, isolated: raw.port_isolation },
             promiscuous: raw.promisc_mode,

@@ -44,7 +44,8 @@ impl<'a> Attaching<'a> {
         let wanted = veth::Wanted { mtu: conf.mtu, ..veth::Wanted::default() };
         let name = veth::create(ends, &wanted, undo)?;
         let addresses = result.ips.iter().map(|ip| ip.address).collect();
-        let wanted = guard::wanted(&ends.call.attachment, conf.masquerade, addresses, None);
+        let wanted =
+            guard::wanted(&ends.call.attachment, conf.masquerade.as_ref(), addresses, None);
         guard::set(ends.call, wanted.as_ref(), &result, &name, undo)?;
         self.configure_node(&name, &result)?;
         let wanted = plan::container_side(&result);

@@ -44,7 +44,7 @@ pub fn check(call: &Call) -> Result<(), Error> {
         }
     }
     let addresses = own.ips.iter().map(|ip| ip.address).collect();
-    let wanted = guard::wanted(&call.attachment, conf.masquerade, addresses, None);
+    let wanted = guard::wanted(&call.attachment, conf.masquerade.as_ref(), addresses, None);
     guard::check(wanted.as_ref(), &mut findings)?;
     findings.conclude(&call.attachment)
 }

@@ -1,9 +1,9 @@
 //! The options of a routed veth.
 
-use cni::{Error, NetConf};
+use cni::{Cidr, Error, NetConf};
 use serde::Deserialize;
 
-use crate::config::{self, RawDns};
+use crate::config::{self, Masquerade, RawDns, RawMasquerade};
 
 /// The options as they are written.
 #[derive(Debug, Default, Deserialize)]
@@ -11,6 +11,8 @@ use crate::config::{self, RawDns};
 struct Raw {
     ip_masq: bool,
     ip_masq_backend: Option<String>,
+    #[serde(rename = "nonMasqueradeCIDRs")]
+    non_masquerade_cidrs: Vec<Cidr>,
     mtu: i64,
     dns: RawDns,
 }
@@ -19,7 +21,7 @@ struct Raw {
 #[derive(Debug)]
 pub struct Config {
     /// What leaves the node for elsewhere bears the node's address.
-    pub masquerade: bool,
+    pub masquerade: Option<Masquerade>,
     /// The MTU of both ends.
     pub mtu: Option<u32>,
     /// Replaces the resolver that IPAM gave.
@@ -30,7 +32,11 @@ impl Config {
     /// Reads and checks the options.
     pub fn parse(conf: &NetConf) -> Result<Self, Error> {
         let raw: Raw = conf.decode()?;
-        config::masquerade_backend(raw.ip_masq_backend.as_deref())?;
-        Ok(Self { masquerade: raw.ip_masq, mtu: config::mtu(raw.mtu)?, dns: raw.dns })
+        let masquerade = RawMasquerade {
+            wanted: raw.ip_masq,
+            backend: raw.ip_masq_backend.as_deref(),
+            exempt: &raw.non_masquerade_cidrs,
+        };
+        Ok(Self { masquerade: masquerade.parse()?, mtu: config::mtu(raw.mtu)?, dns: raw.dns })
     }
 }

@@ -91,12 +91,12 @@ impl<'de, 'w> Fields<'de, 'w> {
             let Some(field) = fields.iter().copied().find(|field| fold::same(field, &member.0))
             else {
                 if let Some(spelling) = object.spelling {
-                    spelling.unknown(member, object.way, fields);
+                    spelling.unknown(&member.0, object.way, fields);
                 }
                 continue;
             };
             if let Some(spelling) = object.spelling {
-                spelling.known(member);
+                spelling.known(&member.0, object.way);
             }
             last.retain(|(earlier, _)| *earlier != field);
             if member.1 != Json::Null {

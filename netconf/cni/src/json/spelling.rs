@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
-use super::{Json, fold};
+use super::fold;
 
 /// Keys that the protocol itself gives a meaning, whichever plugin reads the object.
 const PROTOCOL: &[&str] = &[
@@ -40,22 +40,40 @@ impl fmt::Display for Way<'_> {
     }
 }
 
-/// What was met in one tree. A configuration is decoded in parts by several structs: a key is
-/// unknown only if none of them knows it, so warnings are ready when all have had their turn.
+impl Way<'_> {
+    /// The steps from the root, keys without their letter case.
+    fn steps(&self) -> Vec<String> {
+        match self {
+            Self::Root => Vec::new(),
+            Self::Key(above, key) => with_step(above.steps(), fold::folded(key).collect()),
+            Self::Index(above, index) => with_step(above.steps(), format!("[{index}]")),
+        }
+    }
+}
+
+fn with_step(mut steps: Vec<String>, step: String) -> Vec<String> {
+    steps.push(step);
+    steps
+}
+
+/// What was met in a configuration and in those derived from it. Several structs decode it in
+/// parts: a key is unknown only if none of them knows it, so warnings are ready when all have had
+/// their turn. Keys are told by their way from the root, which is the same in a derived tree.
 #[derive(Debug, Default)]
 pub(crate) struct Spelling {
-    /// By the address of the member in the tree; `None` when some struct knows it.
-    met: Mutex<BTreeMap<usize, Option<String>>>,
+    /// `None` when some struct knows the key.
+    met: Mutex<BTreeMap<Vec<String>, Option<String>>>,
 }
 
 impl Spelling {
-    pub(super) fn known(&self, member: &(String, Json)) {
+    /// Some struct knows the `key` of the object at `way`.
+    pub(super) fn known(&self, key: &str, way: Way<'_>) {
         let mut met = self.met.lock().unwrap_or_else(PoisonError::into_inner);
-        met.insert(address(member), None);
+        met.insert(Way::Key(&way, key).steps(), None);
     }
 
-    pub(super) fn unknown(&self, member: &(String, Json), way: Way<'_>, fields: &[&str]) {
-        let key = &member.0;
+    /// A struct with these `fields` does not know it.
+    pub(super) fn unknown(&self, key: &str, way: Way<'_>, fields: &[&str]) {
         if PROTOCOL.iter().any(|known| fold::same(known, key)) {
             return;
         }
@@ -71,7 +89,7 @@ impl Spelling {
         let path = Way::Key(&way, key);
         let warning = format!("{path} is not known; is {likely} meant?");
         let mut met = self.met.lock().unwrap_or_else(PoisonError::into_inner);
-        met.entry(address(member)).or_insert(Some(warning));
+        met.entry(path.steps()).or_insert(Some(warning));
     }
 
     /// The warnings, one line each.
@@ -81,10 +99,6 @@ impl Spelling {
         warnings.sort();
         warnings
     }
-}
-
-fn address(member: &(String, Json)) -> usize {
-    std::ptr::from_ref(member).addr()
 }
 
 /// How many slips still make two keys of that length alike: `mtu` and `mac` are two apart, too.

@@ -12,14 +12,28 @@ use crate::{Request, Result, Socket};
 pub fn get(socket: &Socket, name: &str) -> Result<Option<Link>> {
     let mut message = LinkMessage::default();
     message.attributes.push(LinkAttribute::IfName(name.to_owned()));
-    one(socket, name, message)
+    read(socket.get(request(name, message)))
 }
 
 /// The link of an index, `None` when there is none.
 pub fn get_by_index(socket: &Socket, index: u32) -> Result<Option<Link>> {
+    read(socket.get(request_by_index(index)))
+}
+
+/// What asks for the link of an index.
+pub fn request_by_index(index: u32) -> Request {
     let mut message = LinkMessage::default();
     message.header.index = index;
-    one(socket, &format!("of index {index}"), message)
+    request(&format!("of index {index}"), message)
+}
+
+/// What such a request was answered.
+pub fn read(answer: Result<Vec<Object>>) -> Result<Option<Link>> {
+    match answer {
+        Ok(answer) => Ok(answer.iter().find_map(link)),
+        Err(e) if e.is_gone() => Ok(None),
+        Err(e) => Err(e),
+    }
 }
 
 /// Every link of the namespace. Not for the ADD path.
@@ -31,13 +45,8 @@ pub fn list(socket: &Socket) -> Result<Vec<Link>> {
     Ok(answer.iter().filter_map(link).collect())
 }
 
-fn one(socket: &Socket, on: &str, message: LinkMessage) -> Result<Option<Link>> {
-    let message = without_statistics(message);
-    match socket.get(Request::new("look up the link", on, 0, kind::GET_LINK, &message)) {
-        Ok(answer) => Ok(answer.iter().find_map(link)),
-        Err(e) if e.is_gone() => Ok(None),
-        Err(e) => Err(e),
-    }
+fn request(on: &str, message: LinkMessage) -> Request {
+    Request::new("look up the link", on, 0, kind::GET_LINK, &without_statistics(message))
 }
 
 fn without_statistics(mut message: LinkMessage) -> LinkMessage {

@@ -4,6 +4,7 @@ use netlink_packet_core::DefaultNla;
 use netlink_packet_route::link::{LinkAttribute, LinkMessage};
 use rtnetlink::{LinkMessageBuilder, LinkUnspec};
 
+use super::attribute;
 use crate::message::kind;
 use crate::{MacAddr, Request};
 
@@ -27,17 +28,24 @@ pub fn set_up_notifying(index: u32, name: &str) -> Request {
 /// `IFLA_AF_SPEC { AF_INET { IFLA_INET_CONF { IPV4_DEVCONF_ARP_NOTIFY: 1 } } }`, as
 /// net/ipv4/devinet.c `inet_set_link_af` reads it.
 fn arp_notify() -> LinkAttribute {
-    const IFLA_AF_SPEC: u16 = 26;
     const IFLA_INET_CONF: u16 = 1;
     const IPV4_DEVCONF_ARP_NOTIFY: u16 = 22;
-    let nest = |kind: u16, value: &[u8]| {
-        let length = u16::try_from(4 + value.len()).unwrap_or(u16::MAX);
-        [&length.to_ne_bytes(), &kind.to_ne_bytes(), value].concat()
-    };
     let switch = nest(IPV4_DEVCONF_ARP_NOTIFY, &1_u32.to_ne_bytes());
-    let family = u16::try_from(libc::AF_INET).unwrap_or_default();
-    let value = nest(family, &nest(IFLA_INET_CONF, &switch));
-    LinkAttribute::Other(DefaultNla::new(IFLA_AF_SPEC, value))
+    family_specific(libc::AF_INET, &nest(IFLA_INET_CONF, &switch))
+}
+
+/// `IFLA_AF_SPEC { FAMILY { ... } }`
+fn family_specific(family: libc::c_int, value: &[u8]) -> LinkAttribute {
+    let family = u16::try_from(family).unwrap_or_default();
+    LinkAttribute::Other(DefaultNla::new(attribute::FAMILY_SPECIFIC, nest(family, value)))
+}
+
+/// An attribute, padded as the next one needs it.
+fn nest(kind: u16, value: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(4 + value.len()).unwrap_or(u16::MAX);
+    let mut bytes = [&length.to_ne_bytes(), &kind.to_ne_bytes(), value].concat();
+    bytes.resize(bytes.len().next_multiple_of(4), 0);
+    bytes
 }
 
 /// Sets it down.
@@ -67,7 +75,11 @@ pub fn set_mtu(index: u32, name: &str, mtu: u32) -> Request {
 ///
 /// `ip link set dev NAME addrgenmode none`
 pub fn disable_address_generation(name: &str) -> Request {
-    todo!()
+    let mode = nest(attribute::ADDRESS_GENERATION, &[attribute::NO_ADDRESS_GENERATION]);
+    let message = LinkUnspec::new_with_name(name)
+        .append_extra_attribute(family_specific(libc::AF_INET6, &mode))
+        .build();
+    request("keep link-local addresses off", name, &message)
 }
 
 /// Makes it promiscuous or not.

@@ -50,14 +50,14 @@ impl<'n> Taken<'n> {
 
     /// Whatever the node would share with those that are served: texts that begin with the key.
     pub fn conflicts(&self, node: &Node) -> Vec<String> {
-        let mut found = Vec::new();
         if let Some(other) = self.names.get(node.name.as_str()) {
             let nets: Vec<_> = other.pod_cidrs.iter().map(ToString::to_string).collect();
             let (name, nets) = (&node.name, nets.join(", "));
-            found.push(format!(
+            return vec![format!(
                 "name {name:?}: the peer of that name with podCIDRs {nets} is served; give each node a name of its own"
-            ));
+            )];
         }
+        let mut found = Vec::new();
         for net in &node.pod_cidrs {
             self.net_conflict(*net, &mut found);
         }

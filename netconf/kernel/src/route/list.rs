@@ -1,0 +1,79 @@
+//! Routes that the kernel has, many at once.
+
+use netlink_packet_route::AddressFamily;
+use netlink_packet_route::route::{RouteAttribute, RouteHeader, RouteMessage, RouteProtocol};
+
+use super::read::{Received, read};
+use super::{Installed, Kind, Route};
+use crate::message::kind;
+use crate::{Result, Socket};
+
+/// The main table.
+const MAIN: u32 = RouteHeader::RT_TABLE_MAIN as u32;
+
+/// The routes through a link of one family and one table. A dump that the kernel filters.
+///
+/// `ip -4|-6 route show dev LINK table TABLE`
+pub fn list(socket: &Socket, link: u32, ipv6: bool, table: u32) -> Result<Vec<Route>> {
+    let mut filter = filter(ipv6, table);
+    filter.attributes.push(RouteAttribute::Oif(link));
+    let answer = match socket.dump("list the routes of link", link, kind::GET_ROUTE, &filter) {
+        // The table does not exist before its first route.
+        Err(e) if e.is_gone() => return Ok(Vec::new()),
+        other => other?,
+    };
+    let routes = answer.iter().filter_map(|object| read(object, ipv6));
+    let routes = routes.filter(|r| r.route.table() == table && r.route.kind == Kind::Unicast);
+    Ok(routes.filter_map(|received| part(received, link)).collect())
+}
+
+/// The route as it goes through this link: it, or its hop there.
+fn part(mut received: Received, link: u32) -> Option<Route> {
+    if let Some(hop) = received.hops.iter().find(|hop| hop.link == link) {
+        received.route.gw = hop.gw;
+        return Some(received.route);
+    }
+    (received.link == Some(link)).then_some(received.route)
+}
+
+/// All routes in main that were made under this protocol number. A dump that the kernel filters.
+///
+/// `ip -4|-6 route show proto N`
+pub fn of_protocol(socket: &Socket, ipv6: bool, protocol: u8) -> Result<Vec<Installed>> {
+    let mut filter = filter(ipv6, MAIN);
+    filter.header.protocol = RouteProtocol::from(protocol);
+    let answer = socket.dump("list the routes of protocol", protocol, kind::GET_ROUTE, &filter)?;
+    let all = answer.iter().filter_map(|object| installed(read(object, ipv6)?));
+    Ok(all.filter(|installed| installed.route.protocol == protocol).collect())
+}
+
+/// All routes in main through a link, whoever made them, other than those that the kernel makes
+/// itself (`proto kernel`). A dump that the kernel filters.
+///
+/// `ip -4|-6 route show dev LINK`
+pub fn through(socket: &Socket, ipv6: bool, link: u32) -> Result<Vec<Installed>> {
+    let mut filter = filter(ipv6, MAIN);
+    filter.attributes.push(RouteAttribute::Oif(link));
+    let answer = socket.dump("list the routes of link", link, kind::GET_ROUTE, &filter)?;
+    let all = answer.iter().filter_map(|object| installed(read(object, ipv6)?));
+    let kernels_own = u8::from(RouteProtocol::Kernel);
+    let others = all.filter(|installed| installed.route.protocol != kernels_own);
+    Ok(others.filter(|installed| installed.link == Some(link)).collect())
+}
+
+/// The route when it is in main and of a sort that we make. One of several hops is not.
+fn installed(received: Received) -> Option<Installed> {
+    let Received { link, mut route, hops, .. } = received;
+    let ours = matches!(route.kind, Kind::Unicast | Kind::Blackhole) && hops.is_empty();
+    if !ours || route.table.take() != Some(MAIN) {
+        return None;
+    }
+    Some(Installed { link, route })
+}
+
+fn filter(ipv6: bool, table: u32) -> RouteMessage {
+    let mut filter = RouteMessage::default();
+    filter.header.address_family = if ipv6 { AddressFamily::Inet6 } else { AddressFamily::Inet };
+    filter.attributes.push(RouteAttribute::Table(table));
+    filter
+}

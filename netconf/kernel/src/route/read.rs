@@ -1,0 +1,115 @@
+//! Reading a route as the kernel tells it.
+
+use std::net::IpAddr;
+
+use ipnetwork::IpNetwork;
+
+use super::{Kind, Route};
+use crate::attributes::{ip, number, of, short};
+use crate::message::{Object, kind};
+
+/// `RTA_*` of include/uapi/linux/rtnetlink.h.
+mod attribute {
+    pub const DESTINATION: u16 = 1;
+    pub const LINK: u16 = 4;
+    pub const GATEWAY: u16 = 5;
+    pub const PRIORITY: u16 = 6;
+    pub const PREFERRED_SOURCE: u16 = 7;
+    pub const METRICS: u16 = 8;
+    pub const MULTIPATH: u16 = 9;
+    pub const TABLE: u16 = 15;
+    /// Inside `METRICS` (`RTAX_*`).
+    pub const MTU: u16 = 2;
+    pub const ADVERTISED_MSS: u16 = 8;
+}
+
+/// `RTN_*`.
+const UNICAST: u8 = 1;
+const LOCAL: u8 = 2;
+const BLACKHOLE: u8 = 6;
+/// `RTNH_F_ONLINK`.
+const ONLINK: u32 = 4;
+/// `struct rtmsg` and `struct rtnexthop`.
+const HEADER: usize = 12;
+const HOP_HEADER: usize = 8;
+
+/// A route as it came.
+pub struct Received {
+    /// The route, with its table's number.
+    pub route: Route,
+    /// The link; `None` where there are several hops, and for a blackhole (IPv6 names lo there).
+    pub link: Option<u32>,
+    /// The hops where there are several.
+    pub hops: Vec<Hop>,
+}
+
+/// One of several ways.
+pub struct Hop {
+    pub link: u32,
+    pub gw: Option<IpAddr>,
+}
+
+/// Reads one of a family; `None` when it is something else.
+pub fn read(object: &Object, ipv6: bool) -> Option<Received> {
+    let (header, attributes) = object.payload.split_at_checked(HEADER)?;
+    let &[family, length, _, _, table, protocol, scope, sort, ..] = header else { return None };
+    let wanted = if ipv6 { libc::AF_INET6 } else { libc::AF_INET };
+    if object.kind != kind::NEW_ROUTE || i32::from(family) != wanted {
+        return None;
+    }
+    let unspecified: IpAddr = if ipv6 { [0_u16; 8].into() } else { [0_u8; 4].into() };
+    let mut dst = unspecified;
+    let mut link = None;
+    let mut hops = Vec::new();
+    let mut route = Route::to(IpNetwork::new(unspecified, 0).ok()?);
+    route.kind = match sort {
+        UNICAST => Kind::Unicast,
+        LOCAL => Kind::Local,
+        BLACKHOLE => Kind::Blackhole,
+        _ => Kind::Other,
+    };
+    route.protocol = protocol;
+    route.scope = scope;
+    route.table = Some(u32::from(table));
+    route.onlink = number(header.get(8..)?)? & ONLINK != 0;
+    for (kind, value) in of(attributes) {
+        match kind {
+            attribute::DESTINATION => dst = ip(value)?,
+            attribute::GATEWAY => route.gw = ip(value),
+            attribute::PREFERRED_SOURCE => route.src = ip(value),
+            attribute::LINK => link = number(value),
+            attribute::PRIORITY => route.priority = number(value),
+            attribute::TABLE => route.table = number(value),
+            attribute::MULTIPATH => hops = hops_of(value),
+            attribute::METRICS => {
+                for (kind, value) in of(value) {
+                    match kind {
+                        attribute::MTU => route.mtu = number(value),
+                        attribute::ADVERTISED_MSS => route.advmss = number(value),
+                        _ => {}
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    route.dst = IpNetwork::new(dst, length).ok()?;
+    if route.kind == Kind::Blackhole {
+        link = None;
+    }
+    Some(Received { route, link, hops })
+}
+
+/// `struct rtnexthop` (length, flags, weight, link), each followed by its attributes.
+fn hops_of(value: &[u8]) -> Vec<Hop> {
+    let mut rest = value;
+    let next = || {
+        let length = usize::from(short(rest.get(..2)?)?);
+        let link = number(rest.get(4..HOP_HEADER)?)?;
+        let mut attributes = of(rest.get(HOP_HEADER..length)?);
+        let gateway = attributes.find(|(kind, _)| *kind == attribute::GATEWAY);
+        rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
+        Some(Hop { link, gw: gateway.and_then(|(_, value)| ip(value)) })
+    };
+    std::iter::from_fn(next).collect()
+}
