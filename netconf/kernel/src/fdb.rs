@@ -58,7 +58,7 @@ pub fn list(socket: &Socket, link: u32) -> Result<Vec<Entry>> {
 /// Where the device is also the port of a bridge, the bridge's entries come too; they have no VTEP.
 fn parse(object: &Object, link: u32) -> Option<Entry> {
     let entry = neighbour::Entry::split(object)?;
-    let wanted = entry.link == link && entry.state == PERMANENT;
+    let wanted = entry.link == link && entry.state & PERMANENT != 0;
     let (mut vtep, mut mac) = (None, None);
     for (kind, value) in attributes::of(entry.attributes) {
         match kind {

@@ -37,9 +37,9 @@ fn a_route_that_is_gone_or_changed_is_named_and_mended(mode: Mode) {
     let other = "route replace 10.244.2.0/24 via 192.168.2.3 dev eth0 proto 112 metric 112";
     mended(&cluster, &[other], &["10.244.2.0/24"]);
     if mode.pods() == Pods::Dual {
-        mended(&cluster, &["-6 route del fd00:244:2::/64 proto 112"], &["fd00:244:2::/64"]);
+        mended(&cluster, &["route del fd00:244:2::/64 proto 112"], &["fd00:244:2::/64"]);
         let other =
-            "-6 route replace fd00:244:2::/64 via fd00:192:168:2::3 dev eth0 proto 112 metric 112";
+            "route replace fd00:244:2::/64 via fd00:192:168:2::3 dev eth0 proto 112 metric 112";
         mended(&cluster, &[other], &["fd00:244:2::/64"]);
         // A second way to the same destination, which IPv6 takes for a part of the first.
         let also = other.replace("replace", "append");
@@ -82,7 +82,7 @@ mod tunnels {
             let more = format!("addr add 10.244.1.7/32 dev {device}");
             mended(&cluster, &[&more], &["10.244.1.7", device]);
             assert_eq!(cluster.node(1).addresses(device), ["10.244.1.0/32"]);
-            let gone = "-6 addr del fd00:244:1::/128 dev vxlan-v6.1";
+            let gone = "addr del fd00:244:1::/128 dev vxlan-v6.1";
             mended(&cluster, &[gone], &["fd00:244:1::", "vxlan-v6.1"]);
         }
     }
@@ -129,4 +129,5 @@ mod tunnels {
             }
         }
     }
+
 }

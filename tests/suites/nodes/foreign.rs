@@ -30,12 +30,12 @@ const FOREIGN: &[&str] = &[
     "route add 10.244.200.0/24 via 192.168.2.3 dev eth0 proto 80",
     "route add 10.244.201.0/24 via 192.168.2.3 dev eth0",
     "route add blackhole 10.244.202.0/24 proto 80",
-    "-6 route add fd00:244:200::/64 via fd00:192:168:2::3 dev eth0 proto 80",
-    "-6 route add fd00:244:201::/64 via fd00:192:168:2::3 dev eth0",
-    "-6 route add fd00:244:2::/64 via fd00:192:168:2::3 dev eth0 proto 80 metric 50000",
+    "route add fd00:244:200::/64 via fd00:192:168:2::3 dev eth0 proto 80",
+    "route add fd00:244:201::/64 via fd00:192:168:2::3 dev eth0",
+    "route add fd00:244:2::/64 via fd00:192:168:2::3 dev eth0 proto 80 metric 50000",
     // Our number, but elsewhere: outside of the cluster, or in another table.
     "route add 172.30.0.0/24 via 192.168.2.3 dev eth0 proto 112 metric 112",
-    "-6 route add fd00:999::/64 via fd00:192:168:2::3 dev eth0 proto 112 metric 112",
+    "route add fd00:999::/64 via fd00:192:168:2::3 dev eth0 proto 112 metric 112",
     "route add 10.244.2.0/24 via 192.168.2.3 dev eth0 proto 112 metric 112 table 77",
     "rule add from 10.244.9.0/24 lookup 77 pref 4000",
     // Devices of the kinds that we make, with all that they may hold.

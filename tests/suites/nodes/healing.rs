@@ -36,7 +36,7 @@ fn a_new_mtu_of_the_underlay_reaches_devices_and_new_pods(mode: Mode) {
     for underlay in [1400, 9000, 1500] {
         cluster.fleet.set_mtu(1, underlay);
         if mode != Mode::HostGw {
-            cluster.check_names(1, &[mode.device(false).unwrap(), "mtu"]);
+            cluster.check_names(1, &[mode.device(false).unwrap(), "MTU"]);
         }
         let (pod, attached) = cluster.fleet.attach(&cluster.conf(1), 1);
         assert_eq!(pod.link("eth0").unwrap()["mtu"], underlay - mode.overhead(mode.pods()));

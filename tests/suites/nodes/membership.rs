@@ -63,6 +63,8 @@ fn a_peer_with_other_pods_is_reached_at_those(mode: Mode) {
         Pods::Dual => json!(["10.244.22.0/24", "fd00:244:22::/64"]),
         _ => json!(["10.244.22.0/24"]),
     };
+    // The bridge of that node has one gateway for IPv4.
+    cluster.more = json!({"forceAddress": true});
     cluster.fleet.roster.entries[1]["podCIDRs"] = cidrs;
     cluster.fleet.write_all();
     cluster.check_names(1, &["10.244.22.0/24", "10.244.2.0/24"]);
@@ -100,6 +102,7 @@ fn two_peers_that_swap_addresses_are_told_apart(mode: Mode) {
 
 fn a_network_that_moves_to_other_addresses_leaves_the_old_ones(mode: Mode) {
     let mut cluster = Cluster::new(mode);
+    cluster.more = json!({"forceAddress": true});
     cluster.fleet.roster = cluster.fleet.another("pods", "10.245", "fd00:245", mode.pods());
     cluster.fleet.write_all();
     for n in cluster.fleet.numbers() {
@@ -168,6 +171,7 @@ mod addresses {
         let mut cluster = Cluster::new(mode);
         let device = mode.device(false).unwrap();
         assert_eq!(cluster.node(1).addresses(device), ["10.244.1.0/32"]);
+        cluster.more = json!({"forceAddress": true});
         cluster.fleet.roster.entries[0]["podCIDRs"][0] = json!("10.244.99.0/24");
         cluster.fleet.write(1);
         cluster.next_add(1);

@@ -79,7 +79,7 @@ pub fn route(route: &Value) -> String {
     if route["metric"] != if blackhole { 1_048_576 } else { 112 } {
         line.push_str(&format!(" metric {}", route["metric"]));
     }
-    if !route["table"].is_null() {
+    if !route["table"].is_null() && route["table"] != "main" {
         line.push_str(&format!(" table {}", text(&route["table"])));
     }
     line

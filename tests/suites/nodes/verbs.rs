@@ -70,10 +70,10 @@ fn a_kernel_without_ipip_is_named() {
     let cluster = empty(Mode::Ipip);
     let (node, conf) = (cluster.node(1), cluster.conf(1));
     for conf in [conf.clone(), with(conf, json!({"device": "own.1"}))] {
-        node.status(&conf).fails().is(50, &["ipip"]);
+        node.status(&conf).fails().is(50, &["IPIP"]);
         let (pod, before) = (node.pod(), node.snapshot());
         let error = node.add(&conf, &pod, "eth0").fails();
-        assert!(error.text().to_lowercase().contains("ipip"), "{error}");
+        assert!(error.text().contains("IPIP"), "{error}");
         assert_eq!(pod.links(), ["lo"]);
         node.del(&node.unheard(&conf, &pod)).ok();
         let after = node.snapshot();
