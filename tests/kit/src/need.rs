@@ -27,8 +27,6 @@ pub enum Feature {
     Nft,
     /// The tool `iptables`, which the reference plugins execute.
     Iptables,
-    /// The tool `ethtool`, which shows what a device offloads.
-    Ethtool,
     /// The reference plugins.
     Reference,
     /// The workspace and cargo, which are not where a test executable was taken to.
