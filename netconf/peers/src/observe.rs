@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use cni::Error;
+use ipnetwork::IpNetwork;
 use kernel::link::{self, Link};
 use kernel::route::{self, Installed};
 use kernel::{Socket, address, fdb, neighbour};
@@ -12,13 +13,15 @@ use crate::facts::{Facts, Families};
 use crate::plan::{Device, Kind};
 use crate::{Options, Plan};
 
-/// Asks, by a few dumps that the kernel filters. `tunnels` are the plan's devices as they are.
+/// Asks, by a few dumps that the kernel filters. `tunnels` are the plan's devices as they are;
+/// `domain` is where routes may be ours.
 pub fn observe(
     socket: &Socket,
     plan: &Plan,
     facts: &Facts,
     tunnels: &[(&Device, Link)],
     options: &Options,
+    domain: &[IpNetwork],
 ) -> Result<Have, Error> {
     let mut have = Have::default();
     for ipv6 in [false, true] {
@@ -29,6 +32,7 @@ pub fn observe(
         // A family that neither side has heard of: the kernel may not even know it.
         if facts.underlays.get(ipv6).is_none()
             && plan.routes.iter().all(|r| r.dst.is_ipv6() != ipv6)
+            && domain.iter().all(|net| net.is_ipv6() != ipv6)
         {
             continue;
         }
@@ -64,7 +68,7 @@ pub fn observe(
 
 /// What tells a route from any other in one table.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Known(ipnetwork::IpNetwork, Option<u32>, Option<u32>, u8, Option<std::net::IpAddr>);
+struct Known(IpNetwork, Option<u32>, Option<u32>, u8, Option<std::net::IpAddr>);
 
 impl Known {
     fn of(Installed { link, route }: &Installed) -> Self {

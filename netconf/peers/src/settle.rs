@@ -104,9 +104,15 @@ impl<'a> Network<'a> {
             words.extend(differs);
             tunnels.extend(link.map(|link| (device, link)));
         }
-        let have = observe(&socket, &planned.plan, &planned.facts, &tunnels, &self.config.options)?;
-        let domain = &planned.fleet.cluster;
-        let changes = difference(&planned.plan, &have, &self.config.options, domain);
+        let (options, record) = (&self.config.options, Record::read(&self.config.state));
+        for name in planned.plan.retired(&record.devices) {
+            if self.own(&socket, name)?.is_some() {
+                words.push(format!("device {name} is not needed any more"));
+            }
+        }
+        let domain = joined(record.domain, &planned.fleet.cluster);
+        let have = observe(&socket, &planned.plan, &planned.facts, &tunnels, options, &domain)?;
+        let changes = difference(&planned.plan, &have, options, &domain);
         words.extend(changes.iter().map(|change| format!("to be mended by: {change}")));
         words.extend(more(&planned.plan)?);
         Ok((Ground::of(&planned.fleet, &planned.plan), words))
@@ -176,10 +182,7 @@ impl<'a> Network<'a> {
         let planned = self.plan(socket)?;
         let (options, state) = (&self.config.options, &self.config.state);
         let before = Record::read(state);
-        let mut domain = before.domain;
-        domain.extend(&planned.fleet.cluster);
-        domain.sort_unstable();
-        domain.dedup();
+        let domain = joined(before.domain, &planned.fleet.cluster);
         let devices: Vec<String> =
             planned.plan.devices.iter().map(|device| device.name.to_string()).collect();
         let mut known = before.devices.clone();
@@ -192,10 +195,10 @@ impl<'a> Network<'a> {
         for device in &planned.plan.devices {
             tunnels.push((device, tunnel::ensure(socket, device, options)?));
         }
-        let have = observe(socket, &planned.plan, &planned.facts, &tunnels, options)?;
+        let have = observe(socket, &planned.plan, &planned.facts, &tunnels, options, &domain)?;
         let changes = difference(&planned.plan, &have, options, &domain);
         let refused = apply(socket, &changes)?;
-        for name in before.devices.iter().filter(|name| !devices.contains(name)) {
+        for name in planned.plan.retired(&before.devices) {
             self.retire(socket, name)?;
         }
         more(&planned.plan)?;
@@ -219,17 +222,27 @@ impl<'a> Network<'a> {
 
     /// Removes a tunnel device of ours that the plan has no more.
     fn retire(&self, socket: &Socket, name: &str) -> Result<(), Error> {
-        let ours = alias(&self.config.options.network);
-        match link::get(socket, name)? {
-            Some(link) if link.alias.as_deref() == Some(ours.as_str()) => {
-                match socket.run(link::delete(link.index, name)) {
-                    Err(e) if !e.is_gone() => Err(e.into()),
-                    _ => Ok(()),
-                }
-            }
+        let Some(link) = self.own(socket, name)? else { return Ok(()) };
+        match socket.run(link::delete(link.index, name)) {
+            Err(e) if !e.is_gone() => Err(e.into()),
             _ => Ok(()),
         }
     }
+
+    /// The device of this name, where it bears our mark.
+    fn own(&self, socket: &Socket, name: &str) -> Result<Option<Link>, Error> {
+        let ours = alias(&self.config.options.network);
+        let link = link::get(socket, name)?;
+        Ok(link.filter(|link| link.alias.as_deref() == Some(ours.as_str())))
+    }
+}
+
+/// The cluster's networks, of now and of when the network was made last.
+fn joined(mut before: Vec<IpNetwork>, now: &[IpNetwork]) -> Vec<IpNetwork> {
+    before.extend(now);
+    before.sort_unstable();
+    before.dedup();
+    before
 }
 
 /// Applies the changes. What the kernel refuses of a single peer is a fault of that peer; what all

@@ -1,6 +1,7 @@
 //! Routes: which are lacking or differ, and which of ours nobody wants.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use ipnetwork::IpNetwork;
 use kernel::link::Link;
@@ -60,7 +61,8 @@ pub fn compare(
             steps.replaced.extend(obsolete);
         } else {
             // The kernel replaces the first of them and leaves the others, which it may prefer.
-            steps.lost.extend(obsolete.skip(1));
+            let replaced = usize::from(!wanted.get(key).is_some_and(|w| w.is_barred_by(others)));
+            steps.lost.extend(obsolete.skip(replaced));
         }
     }
     let missing = wanted.into_iter().filter(|(key, _)| !right.contains(key));
@@ -92,6 +94,17 @@ impl Wanted<'_> {
             && has.mtu == wanted.mtu
             && has.kind == wanted.kind
             && has.protocol == wanted.protocol
+    }
+
+    /// True where the kernel would refuse it as long as the others are there: it takes no IPv6
+    /// gateway on a link that its table leads to by another one (net/ipv6/route.c,
+    /// `ip6_route_check_nh_onlink`), and that of a tunnel lies in the destination itself.
+    fn is_barred_by(&self, others: &[&Installed]) -> bool {
+        let route = &self.route;
+        let IpNetwork::V6(dst) = route.dst else { return false };
+        let within = matches!(route.gw, Some(IpAddr::V6(gw)) if dst.contains(gw));
+        let link = self.link.map(|link| link.index);
+        route.onlink && within && others.iter().any(|installed| installed.link != link)
     }
 }
 
