@@ -182,6 +182,9 @@ impl<'a> Network<'a> {
         let planned = self.plan(socket)?;
         let (options, state) = (&self.config.options, &self.config.state);
         let before = Record::read(state);
+        for device in &planned.plan.devices {
+            tunnel::admit(socket, device, options)?;
+        }
         let domain = joined(before.domain, &planned.fleet.cluster);
         let devices: Vec<String> =
             planned.plan.devices.iter().map(|device| device.name.to_string()).collect();

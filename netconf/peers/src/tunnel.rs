@@ -39,19 +39,33 @@ pub fn ensure(socket: &Socket, device: &Device, options: &Options) -> Result<Lin
             }
             made
         }
-        Verdict::Remake(why) => {
-            return Err(Error::new(
-                Code::CONFLICT,
-                format!("device {name}: exists, is not ours and has {}", why.join(", ")),
-            )
-            .details("configure what it has, name another device, or remove it"));
-        }
+        Verdict::Remake(why) => return Err(fixed(name, &why)),
     };
     prepare(name, device);
     set_offload(name, options.offload)?;
     link::get(socket, name)?.filter(|now| now.index == found.index).ok_or_else(|| {
         Error::new(Code::TRY_AGAIN, format!("device {name} was removed while it was set up"))
     })
+}
+
+/// Whether the device could be made or mended, before anything is. Code 101 as [`ensure`].
+pub fn admit(socket: &Socket, device: &Device, options: &Options) -> Result<(), Error> {
+    let name = device.name.as_str();
+    let alias = alias(&options.network);
+    let Some(found) = link::get(socket, name)? else { return Ok(()) };
+    match compare(device, &found, &alias) {
+        Verdict::Foreign(kind) => Err(foreign(device, &kind)),
+        Verdict::Remake(why) if found.alias.as_deref() != Some(alias.as_str()) => {
+            Err(fixed(name, &why))
+        }
+        Verdict::Remake(_) | Verdict::Mend(_) => Ok(()),
+    }
+}
+
+fn fixed(name: &str, why: &[String]) -> Error {
+    let msg = format!("device {name}: exists, is not ours and has {}", why.join(", "));
+    Error::new(Code::CONFLICT, msg)
+        .details("configure what it has, name another device, or remove it")
 }
 
 fn stubborn(name: &str, verdict: &Verdict) -> Error {
