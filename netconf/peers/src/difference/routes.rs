@@ -1,6 +1,7 @@
 //! Routes: which are lacking or differ, and which of ours nobody wants.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use ipnetwork::IpNetwork;
 use kernel::link::Link;
@@ -40,6 +41,7 @@ pub fn compare(
     let remove =
         |installed: &Installed| Change::RemoveRoute(installed.clone(), links.name(installed.link));
 
+    let blocking = Blocking::of(have, wanted.values());
     let mut right = BTreeSet::new();
     let mut differing: BTreeMap<Key, Vec<&Installed>> = BTreeMap::new();
     for installed in &have.routes {
@@ -48,6 +50,7 @@ pub fn compare(
             Some(wanted) if wanted.is(installed) => {
                 right.insert(key);
             }
+            _ if ours(installed) && blocking.is(installed) => steps.lost.push(remove(installed)),
             Some(_) => differing.entry(key).or_default().push(installed),
             None if !ours(installed) => {}
             None if destinations.contains(&key.0) => steps.replaced.push(remove(installed)),
@@ -95,6 +98,29 @@ impl Wanted<'_> {
             && has.mtu == wanted.mtu
             && has.kind == wanted.kind
             && has.protocol == wanted.protocol
+    }
+}
+
+/// IPv6 refuses a gateway behind the tunnel, on the link or not, as long as a route leads to it
+/// through another link (net/ipv6/route.c, `ip6_route_check_nh_onlink`). So the route to a peer that
+/// was reached directly cannot be replaced by one through the tunnel; it has to go before.
+struct Blocking {
+    tunnel: Option<u32>,
+    gateways: BTreeSet<IpAddr>,
+}
+
+impl Blocking {
+    fn of<'w>(have: &Have, wanted: impl Iterator<Item = &'w Wanted<'w>>) -> Self {
+        let tunnel = have.tunnels.v6.as_ref().map(|tunnel| tunnel.link.index);
+        let tunnelled = wanted
+            .filter(|wanted| wanted.route.dst.is_ipv6() && wanted.link.map(|l| l.index) == tunnel);
+        Self { tunnel, gateways: tunnelled.filter_map(|wanted| wanted.route.gw).collect() }
+    }
+
+    fn is(&self, installed: &Installed) -> bool {
+        let Installed { link, route } = installed;
+        let range = route.dst.network()..=route.dst.broadcast();
+        link.is_some() && *link != self.tunnel && self.gateways.range(range).next().is_some()
     }
 }
 
