@@ -1,12 +1,13 @@
 //! The commands by which changes are shown, given to a shell, and the requests, given to the kernel:
 //! both make the same, judged by `ip` and `bridge`.
 
-use kernel::Socket;
-use peers::{Backend, Change, Reach};
+use ipnetwork::IpNetwork;
+use kernel::{Socket, address, fdb, link, neighbour, route};
+use peers::{Backend, Change, Families, Have, Plan, Reach, Tunnel, difference};
 use serde_json::{Value, json};
 use testkit::Netns;
 
-use crate::sample::{facts, file, fleet, ip, net, node, options, parse, vxlan};
+use crate::sample::{facts, file, fleet, net, node, options, parse, vxlan};
 use crate::world::World;
 
 /// A node with an underlay and both tunnel devices.
@@ -60,7 +61,7 @@ fn state(netns: &Netns, backend: &Backend) -> Value {
 }
 
 /// The way there and the way back again: everything made, some of it changed, all of it removed.
-fn ways(backend: &Backend) -> Vec<Vec<Change>> {
+fn plans(backend: &Backend) -> Vec<Plan> {
     let options = options(backend.clone());
     let mut moved = node(2);
     moved["nodeIPs"] = json!(["192.168.2.22", "fd00:2::22"]);
@@ -72,18 +73,60 @@ fn ways(backend: &Backend) -> Vec<Vec<Change>> {
         fleet(node(1), vec![moved, node(3)]),
         parse(&file(elsewhere, vec![])).unwrap(),
     ];
-    let mut world = World::default();
-    let domain = [net("10.244.0.0/16"), net("fd00:244::/32")];
-    fleets
-        .iter()
-        .map(|fleet| {
-            let mut facts = facts(fleet);
-            facts.reach.insert(ip("192.168.2.3"), Reach::Behind(ip("192.168.2.254")));
-            facts.reach.insert(ip("fd00:2::3"), Reach::Behind(ip("fd00:2::fe")));
-            let plan = peers::plan(fleet, &facts, &options).unwrap();
-            world.reconcile(&plan, &options, &domain)
+    let adjacent = [2, 2, 3, 3];
+    let [first, changed, last] = fleets;
+    let plans = [first, changed.clone(), changed, last].into_iter().zip(adjacent);
+    plans
+        .map(|(fleet, adjacent)| {
+            let mut facts = facts(&fleet);
+            for (ip, reach) in &mut facts.reach {
+                let direct = fleet
+                    .peers
+                    .iter()
+                    .any(|peer| peer.name == format!("n{adjacent}") && peer.node_ips.contains(ip));
+                if !direct {
+                    *reach = Reach::Behind("192.168.2.254".parse().unwrap());
+                }
+            }
+            peers::plan(&fleet, &facts, &options).unwrap()
         })
         .collect()
+}
+
+fn domain() -> [IpNetwork; 2] {
+    [net("10.244.0.0/16"), net("fd00:244::/32")]
+}
+
+fn ways(backend: &Backend) -> Vec<Vec<Change>> {
+    let options = options(backend.clone());
+    let mut world = World::default();
+    let plans = plans(backend);
+    plans.iter().map(|plan| world.reconcile(plan, &options, &domain())).collect()
+}
+
+/// What the kernel has.
+fn have(backend: &Backend) -> Have {
+    let socket = Socket::open().unwrap();
+    let link = |name: &str| link::get(&socket, name).unwrap();
+    let tunnel = |ipv6| {
+        let link = link(backend.device(ipv6).unwrap().as_str()).unwrap();
+        let index = link.index;
+        Tunnel {
+            link,
+            addresses: address::list(&socket, index, ipv6).unwrap(),
+            neighbours: neighbour::list(&socket, index, ipv6).unwrap(),
+            fdb: fdb::list(&socket, index).unwrap(),
+        }
+    };
+    let tunnels = Families { v4: Some(tunnel(false)), v6: Some(tunnel(true)) };
+    let mut routes = Vec::new();
+    for (ipv6, index) in [(false, 10), (true, 11)] {
+        routes.extend(route::of_protocol(&socket, ipv6, 112).unwrap());
+        let mut through = route::through(&socket, ipv6, index).unwrap();
+        through.retain(|installed| installed.route.protocol != 112);
+        routes.extend(through);
+    }
+    Have { underlays: Families { v4: link("eth0"), v6: link("eth0") }, tunnels, routes }
 }
 
 /// Whether the kernel takes a step, and how.
@@ -175,7 +218,7 @@ fn commands_make_what_is_planned() {
     let gateways: Vec<_> = routes4.as_array().unwrap().iter().map(|r| &r["gateway"]).collect();
     assert!(gateways.contains(&&json!("192.168.2.22")), "{routes4}");
 
-    let [v4, v6, routes4, routes6] = states[2].as_array().unwrap().as_slice() else { panic!() };
+    let [v4, v6, routes4, routes6] = states[3].as_array().unwrap().as_slice() else { panic!() };
     for (device, address) in [(v4, "10.244.9.0/32"), (v6, "fd00:244:9::/128")] {
         assert_eq!(device, &json!({"addresses": [address], "neighbours": [], "fdb": []}));
     }
@@ -193,12 +236,55 @@ fn commands_hold_for_every_way_and_any_device_name() {
     let states = states(&odd, by_command);
     assert_eq!(states[0][0]["fdb"].as_array().unwrap().len(), 2);
     assert_eq!(states[0][1]["fdb"].as_array().unwrap().len(), 2);
-    assert_eq!(states[2][0]["fdb"], json!([]));
+    assert_eq!(states[3][0]["fdb"], json!([]));
 }
 
 #[test]
 fn requests_do_the_same_as_commands() {
     for backend in [vxlan(false), vxlan(true)] {
         assert_eq!(states(&backend, by_request), states(&backend, by_command));
+    }
+}
+
+#[test]
+fn the_kernel_differs_in_nothing_from_what_has_been_made() {
+    for backend in [vxlan(false), vxlan(true)] {
+        let netns = node_with_devices(&backend);
+        let options = options(backend.clone());
+        for spoilt in [false, true] {
+            for plan in plans(&backend) {
+                if spoilt {
+                    spoil(&netns);
+                }
+                let differ =
+                    || difference(&plan, &netns.enter(|| have(&backend)), &options, &domain());
+                let changes = differ();
+                assert!(!spoilt || !changes.is_empty());
+                by_request(&netns, &changes);
+                assert_eq!(differ(), []);
+            }
+        }
+        let foreign = netns.ip(&["route", "show", "10.244.77.0/24"]);
+        assert_eq!(foreign[0]["protocol"], "80");
+    }
+}
+
+/// What others could do to a node.
+fn spoil(netns: &Netns) {
+    for line in [
+        "addr add 10.244.3.0/32 dev vxlan.1",
+        "addr add 10.244.1.0/24 dev vxlan.1",
+        "addr add fd00:244:3::/128 dev vxlan-v6.1",
+        "neigh replace 10.244.3.0 lladdr 66:00:00:00:00:99 dev vxlan.1 nud permanent",
+        "neigh replace 10.244.88.0 lladdr 66:00:00:00:00:98 dev vxlan.1 nud permanent",
+        "route replace 10.244.3.0/24 via 192.168.2.9 dev eth0 proto 112 metric 112 mtu 1300",
+        "route append 10.244.3.0/24 via 192.168.2.8 dev eth0 proto 112 metric 112",
+        "route replace blackhole 10.244.2.0/24 proto 112 metric 1048576",
+        "route replace 10.244.66.0/24 dev vxlan.1",
+        "route replace fd00:244:3::/64 via fd00:2::9 dev eth0 proto 112 metric 112",
+        "route replace blackhole fd00:244:2::/64 proto 112 metric 1048576",
+        "route replace 10.244.77.0/24 via 192.168.2.7 dev eth0 proto 80 metric 112",
+    ] {
+        netns.run(&[&["ip"], line.split(' ').collect::<Vec<_>>().as_slice()].concat());
     }
 }

@@ -6,7 +6,7 @@ use kernel::neighbour::Neighbour;
 use kernel::route::{Installed, Kind, Route};
 use peers::{Backend, Change, Options, Plan, difference};
 
-use crate::sample::{fleet, ip, ipip, mac, net, node4, options, plan, vxlan};
+use crate::sample::{fleet, ip, ipip, mac, net, node, node4, options, plan, vxlan};
 use crate::world::{World, address, index};
 
 /// A node in line with its plan.
@@ -203,6 +203,29 @@ fn only_routes_in_our_domain_or_on_our_device_are_removed() {
         }
         assert_eq!(on(tunnel, to("10.244.9.0/32", 2, 0)), none, "the kernel's own");
     }
+}
+
+#[test]
+fn an_ipv6_route_that_leads_to_a_gateway_elsewhere_goes_first() {
+    let both = fleet(node(1), vec![node(2)]);
+    let plan = plan(&both, vxlan(false));
+    let options = options(vxlan(false));
+    let mut world = World::default();
+    world.reconcile(&plan, &options, &domain());
+    for installed in world.routes.iter_mut().filter(|i| i.link.is_some()) {
+        let gw = if installed.route.dst.is_ipv6() { "fd00:2::2" } else { "192.168.2.2" };
+        (installed.link, installed.route.gw) = (Some(2), Some(ip(gw)));
+        installed.route.onlink = false;
+    }
+    let domain = [net("10.244.0.0/16"), net("fd00:244::/32")];
+    assert_eq!(
+        shown(&difference(&plan, &world.have(&plan, &options), &options, &domain)),
+        [
+            "ip route del fd00:244:2::/64 via fd00:2::2 dev eth0 proto 112 metric 112",
+            "ip route replace 10.244.2.0/24 via 10.244.2.0 dev vxlan.1 proto 112 metric 112 onlink",
+            "ip route replace fd00:244:2::/64 via fd00:244:2:: dev vxlan-v6.1 proto 112 metric 112 onlink",
+        ]
+    );
 }
 
 #[test]
