@@ -101,9 +101,6 @@ impl Fleet {
     /// no cluster CIDR, a local entry that is wrong in itself.
     pub fn parse(text: &[u8], what: &str) -> Result<Self, Error> {
         let tree = Json::parse(text, what)?;
-        if !matches!(tree, Json::Object(_)) {
-            return Err(Error::new(Code::DECODE, format!("{what}: is no JSON object")));
-        }
         let head: Head = tree.decode().map_err(|e| e.while_(what))?;
         let bad = |msg: &str| Error::new(Code::CONFIG, format!("{what}: {msg}"));
         match head.version {
