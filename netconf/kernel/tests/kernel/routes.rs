@@ -117,6 +117,23 @@ fn what_is_listed_as_ours_is_of_our_protocol_in_main_and_has_one_hop() {
 }
 
 #[test]
+fn a_namespace_without_any_route_has_empty_lists() {
+    let netns = testkit::Netns::bare();
+    netns.enter(|| {
+        let socket = Socket::open().unwrap();
+        for ipv6 in [false, true] {
+            assert_eq!(route::of_protocol(&socket, ipv6, OURS).unwrap(), []);
+            assert_eq!(route::through(&socket, ipv6, 1).unwrap(), []);
+            assert_eq!(route::through(&socket, ipv6, 1_000_000).unwrap(), []);
+        }
+        let nowhere = ["10.1.1.1", "fd00::1"].map(|ip| ip.parse().unwrap());
+        for found in route::look_up(&socket, &nowhere) {
+            assert_eq!(found.unwrap(), None);
+        }
+    });
+}
+
+#[test]
 fn replace_touches_only_the_route_of_the_same_metric() {
     inside(|netns| {
         let socket = Socket::open().unwrap();
