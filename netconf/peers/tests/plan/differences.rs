@@ -229,6 +229,34 @@ fn an_ipv6_route_that_leads_to_a_gateway_elsewhere_goes_first() {
 }
 
 #[test]
+fn an_ipv6_route_through_the_tunnel_is_replaced_in_place() {
+    let both = fleet(node(1), vec![node(2)]);
+    let plan = plan(&both, vxlan(false));
+    let options = options(vxlan(false));
+    let mut world = World::default();
+    let domain = [net("fd00:244::/32")];
+    let made = shown(&world.reconcile(&plan, &options, &domain));
+    assert!(made.contains(&"ip addr add fd00:244:1::/128 dev vxlan-v6.1 nodad".to_owned()));
+    let dst = net("fd00:244:2::/64");
+    world.routes.iter_mut().find(|i| i.route.dst == dst).unwrap().route.mtu = Some(1280);
+    assert_eq!(
+        shown(&difference(&plan, &world.have(&plan, &options), &options, &domain)),
+        [
+            "ip route replace fd00:244:2::/64 via fd00:244:2:: dev vxlan-v6.1 proto 112 metric 112 onlink"
+        ]
+    );
+}
+
+#[test]
+fn a_second_entry_for_one_hardware_address_goes() {
+    let mut node = in_line(vxlan(false));
+    let second = Entry { mac: node.tunnel().fdb[0].mac, vtep: ip("192.168.2.99") };
+    node.tunnel().fdb.push(second);
+    let mac = second.mac;
+    assert_eq!(node.changes(), [format!("bridge fdb del {mac} dev vxlan.1 dst 192.168.2.99 self")]);
+}
+
+#[test]
 fn a_blackhole_for_a_network_that_is_a_peers_now_goes() {
     let mut node = in_line(Backend::HostGw);
     let hole = Route { kind: Kind::Blackhole, gw: None, ..to("10.244.2.0/24", 112, 1 << 20) };
