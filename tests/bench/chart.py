@@ -7,10 +7,13 @@ WIDTH, LEFT, RIGHT, BAR, GAP = 760, 220, 90, 18, 14
 
 
 def groups(medians):
-    """The measurements by what they answer: `podwire ipMasq ADD` belongs to `ipMasq ADD`."""
+    """The measurements by what they answer: `podwire ipMasq ADD` belongs to `ipMasq ADD`. What begins with no suite's name is ours
+    alone."""
     found = {}
     for name, value in medians.items():
         suite, question = name.split(' ', 1)
+        if suite not in COLOURS:
+            suite, question = 'podwire', name
         found.setdefault(question, []).append((suite, value))
     return found
 
