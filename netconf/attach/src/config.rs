@@ -103,6 +103,8 @@ pub struct RawMasquerade<'a> {
     pub backend: Option<&'a str>,
     /// `nonMasqueradeCIDRs`
     pub exempt: &'a [Cidr],
+    /// `exemptNetworkNodes`
+    pub network_exempt: bool,
 }
 
 /// Masquerading, where it is wanted.
@@ -110,6 +112,8 @@ pub struct RawMasquerade<'a> {
 pub struct Masquerade {
     /// Destinations that see the container's own address.
     pub exempt: Vec<IpNetwork>,
+    /// And those that the network exempts as a whole.
+    pub network_exempt: bool,
 }
 
 impl RawMasquerade<'_> {
@@ -118,7 +122,7 @@ impl RawMasquerade<'_> {
         masquerade_backend(self.backend)?;
         let exempt: Result<_, _> = self.exempt.iter().enumerate().map(destination).collect();
         let exempt = exempt?;
-        Ok(self.wanted.then_some(Masquerade { exempt }))
+        Ok(self.wanted.then_some(Masquerade { exempt, network_exempt: self.network_exempt }))
     }
 }
 

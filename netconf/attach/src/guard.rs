@@ -16,9 +16,11 @@ pub fn wanted(
     addresses: Vec<IpNetwork>,
     antispoof: Option<AntiSpoof>,
 ) -> Option<Wanted> {
-    let masquerade = masquerade
-        .filter(|_| !addresses.is_empty())
-        .map(|conf| Masquerade { addresses, exempt: conf.exempt.clone() });
+    let masquerade = masquerade.filter(|_| !addresses.is_empty()).map(|conf| Masquerade {
+        addresses,
+        exempt: conf.exempt.clone(),
+        network_exempt: conf.network_exempt,
+    });
     (masquerade.is_some() || antispoof.is_some()).then(|| Wanted {
         attachment: attachment.clone(),
         masquerade,

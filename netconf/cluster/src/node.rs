@@ -1,16 +1,14 @@
-//! The node's part, with what the firewall and the bridge add to it.
+//! The node's part, with what the firewall adds to it.
 
 use cni::{Error, NetworkName};
 use ipnetwork::IpNetwork;
-use kernel::{Socket, link};
 use peers::{Ground, Network, Plan};
 
-use crate::config::{Config, Join};
+use crate::config::Config;
 
 /// The network on this node.
 pub fn network(config: &Config) -> Network<'_> {
-    let join = &config.join;
-    Network::new(&config.node, format!("masquerade {} {join:?}", config.masquerade))
+    Network::new(&config.node, format!("masquerade {}", config.masquerade))
 }
 
 /// Makes sure of the node's part.
@@ -38,17 +36,6 @@ pub fn warn(network: &NetworkName, ground: &Ground) {
 fn beside(config: &Config, plan: &Plan) -> Result<(), Error> {
     if config.masquerade {
         firewall::exempt::set(&config.node.options.network, &exempt(plan))?;
-    }
-    if let Join::Bridge(name) = &config.join {
-        let socket = Socket::open()?;
-        if let Some(found) = link::get(&socket, name.as_str())?
-            && found.kind == "bridge"
-            && found.mtu != plan.mtu
-        {
-            // A bridge drops what is larger than a port's MTU without a word; where its own is
-            // right, the node is told.
-            socket.run(link::set_mtu(found.index, name.as_str(), plan.mtu))?;
-        }
     }
     Ok(())
 }

@@ -1,11 +1,14 @@
 //! Prints what an ADD and a DEL cost among few and among many addresses and guarded links, in a
 //! network namespace of its own: `cargo run --release -p firewall --example scale [ROUNDS]`.
 //!
+//! Then what it costs to change what a network exempts.
+//!
 //! One attachment comes and goes among those that stay, and the least of all rounds counts.
 
 #![expect(clippy::print_stdout, reason = "its output is what it is for")]
 #![expect(clippy::unwrap_used, reason = "it cannot go on without what it asks for")]
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
 use cni::Attachment;
@@ -42,6 +45,39 @@ fn main() {
         have = many;
         measure(many, &antispoof(1_000_000), rounds);
     }
+    println!("exempt nodes  all ms   none     one      half");
+    for many in [10, 1_000, 10_000, 60_000] {
+        unshare(CloneFlags::CLONE_NEWNET).unwrap();
+        measure_exemptions(many);
+    }
+}
+
+/// What it costs to fill the sets of a network, to find that nothing changed, to change one node,
+/// and to replace half of them.
+fn measure_exemptions(many: u32) {
+    let network = "net".parse().unwrap();
+    let nodes = |range: std::ops::Range<u32>| -> Vec<IpNetwork> {
+        let address = |n: u32| {
+            if n.is_multiple_of(2) {
+                IpNetwork::from(IpAddr::from(Ipv4Addr::from_bits(0xac10_0000 + n)))
+            } else {
+                IpNetwork::from(IpAddr::from(Ipv6Addr::from_bits(
+                    (0x2001_0db8 << 96) + u128::from(n),
+                )))
+            }
+        };
+        range.map(address).collect()
+    };
+    let timed = |wanted: &[IpNetwork]| {
+        let begin = Instant::now();
+        firewall::exempt::set(&network, wanted).unwrap();
+        begin.elapsed().as_secs_f64() * 1000.0
+    };
+    let first = timed(&nodes(0..many));
+    let same = timed(&nodes(0..many));
+    let one = timed(&nodes(0..many + 1));
+    let half = timed(&nodes(many / 2..many + many / 2));
+    println!("{many:<13} {first:6.1}   {same:6.1}   {one:6.1}   {half:6.1}");
 }
 
 fn measure(many: u32, one: &Wanted, rounds: u32) {
@@ -70,7 +106,7 @@ fn attachment(container: &str) -> Attachment {
 }
 
 fn masquerade(container: &str, addresses: Vec<IpNetwork>) -> Wanted {
-    let masquerade = Some(Masquerade { addresses, exempt: Vec::new() });
+    let masquerade = Some(Masquerade { addresses, ..Masquerade::default() });
     Wanted { attachment: attachment(container), masquerade, antispoof: None }
 }
 

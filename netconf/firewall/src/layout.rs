@@ -7,10 +7,14 @@
 //!         elements = { 10.1.0.5 comment "net/c1/eth0" : "pods-…" } }
 //!     map addresses6 { type ipv6_addr : counter }
 //!     set pods-… { type ipv4_addr; elements = { 10.1.0.5 } }
+//!     set exempt4-… { type ipv4_addr; flags interval; elements = { 192.0.2.1, 10.2.0.0/16 } }
+//!     set exempt6-… { type ipv6_addr; flags interval }
+//!     counter exempt-… { }
 //!     chain pods-… { type nat hook postrouting priority srcnat
 //!         ip saddr != @pods-… return
 //!         ip daddr 10.1.0.0/16 return
 //!         ip daddr 224.0.0.0/4 return
+//!         ip daddr @exempt4-… return
 //!         counter name ip saddr map @addresses4 masquerade }
 //! }
 //! table bridge podwire {
@@ -28,6 +32,11 @@
 //! without a look at the others. They would do so for chains as well, but see `nft::set`. What is
 //! counted is of use too: the connections masqueraded, and the frames dropped.
 //!
+//! What a network as a whole exempts (`exempt`) stands in sets of its own, which groups of the
+//! network look in if they are told to. They are the node's part: an ADD that looks in them makes
+//! them, empty, where they are missing, and neither DEL nor GC removes them, so the table stays as
+//! long as they do. The counter beside them is made when they are filled, and counts nothing.
+//!
 //! Every message of a layout may be sent again: what is there stays, and the chains are flushed
 //! before their rules are added. So any number of first ADDs may come at once.
 
@@ -36,7 +45,7 @@ use std::borrow::Cow;
 use kernel::netfilter::{Attributes, Request};
 
 use crate::nft::expression;
-use crate::nft::{BRIDGE, Element, Hook, INET, Key, KeyType, Set, Table};
+use crate::nft::{BRIDGE, Element, Holds, Hook, INET, Key, KeyType, Set, Table};
 use crate::owner;
 
 /// For masquerade.
@@ -49,7 +58,8 @@ pub(crate) static ADDRESSES6: Set = addresses_in(MASQUERADE, true);
 pub(crate) static GUARDED: Set = guarded_in(ANTISPOOF);
 pub(crate) static ALLOWED: Set = allowed_in(ANTISPOOF);
 
-/// What the masquerade table holds when it serves nobody: `addresses4` and `addresses6`.
+/// What the masquerade table holds when it serves nobody, and no network's exemptions are kept in
+/// it: `addresses4` and `addresses6`. Whoever makes the table makes these.
 pub(crate) const MASQUERADE_ALONE: u32 = 2;
 /// The chain of the table for anti-spoofing.
 pub(crate) const PREROUTING: &str = "prerouting";
@@ -67,20 +77,20 @@ const BEFORE_BRIDGE: Hook = Hook { kind: "filter", number: 0, priority: -300 };
 /// The map of a family's masqueraded addresses.
 pub(crate) const fn addresses_in(table: Table, v6: bool) -> Set {
     let name = if v6 { "addresses6" } else { "addresses4" };
-    Set { table, name: Cow::Borrowed(name), key: KeyType::address(v6), counters: true }
+    Set { table, name: Cow::Borrowed(name), key: KeyType::address(v6), holds: Holds::Counters }
 }
 
 /// The set of a group's addresses.
 pub(crate) fn members_in(table: Table, v6: bool, group: String) -> Set {
-    Set { table, name: Cow::Owned(group), key: KeyType::address(v6), counters: false }
+    Set { table, name: Cow::Owned(group), key: KeyType::address(v6), holds: Holds::Keys }
 }
 
 const fn guarded_in(table: Table) -> Set {
-    Set { table, name: Cow::Borrowed("guarded"), key: KeyType::Link, counters: true }
+    Set { table, name: Cow::Borrowed("guarded"), key: KeyType::Link, holds: Holds::Counters }
 }
 
 const fn allowed_in(table: Table) -> Set {
-    Set { table, name: Cow::Borrowed("allowed"), key: KeyType::LinkAndMac, counters: false }
+    Set { table, name: Cow::Borrowed("allowed"), key: KeyType::LinkAndMac, holds: Holds::Keys }
 }
 
 /// The masquerade table without anybody in it.

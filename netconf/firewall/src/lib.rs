@@ -2,12 +2,16 @@
 //! what an attachment needs is one transaction of a few elements, because the rules are written
 //! once for all (see `layout`).
 //!
+//! What a network of nodes exempts from masquerade, such as all of their addresses, is kept by
+//! [`exempt`] for whoever keeps the nodes' routes.
+//!
 //! Everything acts in the network namespace of the calling thread. Every element tells in a
 //! comment whose it is, so that DEL and GC need neither the link nor the address, and never remove
 //! what is somebody else's by now. `nft list ruleset` shows it all.
 
 mod add;
 mod check;
+pub mod exempt;
 mod group;
 mod layout;
 mod nft;

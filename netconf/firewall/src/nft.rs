@@ -3,13 +3,15 @@
 
 mod element;
 pub(crate) mod expression;
+mod interval;
 mod set;
 mod userdata;
 
 use kernel::netfilter::{Attributes, Object, Request};
 
 pub(crate) use self::element::{Element, Key};
-pub(crate) use self::set::{KeyType, Set};
+pub(crate) use self::interval::Interval;
+pub(crate) use self::set::{Holds, KeyType, Set};
 pub(crate) use self::userdata::comment_of;
 
 /// Protocol families (`NFPROTO_*`).
@@ -32,6 +34,7 @@ const NEW_RULE: u8 = 6;
 const GET_RULE: u8 = 7;
 const DEL_RULE: u8 = 8;
 const NEW_SET: u8 = 9;
+const GET_SET: u8 = 10;
 const DEL_SET: u8 = 11;
 const NEW_ELEMENT: u8 = 12;
 const GET_ELEMENT: u8 = 13;

@@ -130,8 +130,13 @@ fn remove(
             Ok(()) => return Ok(()),
         }
     }
+    Err(keeps_changing("remove elements from", "the ruleset"))
+}
+
+/// What was tried as often as it can help.
+pub(crate) fn keeps_changing(op: &'static str, on: &str) -> Error {
     let changing = io::Error::from_raw_os_error(libc::EAGAIN);
-    Err(Error::new("remove elements from", "the ruleset, which keeps changing", changing))
+    Error::new(op, format!("{on}, which keeps changing"), changing)
 }
 
 /// What is lost with elements of the maps.

@@ -51,7 +51,8 @@ pub(crate) fn with_socket_if_any<T>(
     }
 }
 
-/// EINVAL is nfnetlink's word for a subsystem that it does not have.
-fn is_absent(error: &Error) -> bool {
+/// True when this kernel has no nf_tables. EINVAL is nfnetlink's word for a subsystem that it does
+/// not have.
+pub(crate) fn is_absent(error: &Error) -> bool {
     matches!(error.errno(), libc::EINVAL | libc::EPROTONOSUPPORT | libc::EAFNOSUPPORT)
 }

@@ -20,7 +20,8 @@ const TRIAL: &str = "podwire-trial";
 pub fn status() -> Result<()> {
     let table = Table { family: INET, name: TRIAL };
     // An address for documentation (RFC 5737).
-    let group = Group::of(IpAddr::from([192, 0, 2, 1]).into(), &[]);
+    let address = IpAddr::from([192, 0, 2, 1]).into();
+    let group = Group::alone(address);
     let mut trial = layout::masquerade(table);
     trial.extend(group.create(table));
     tried(MASQUERADE, trial)

@@ -29,6 +29,9 @@ pub struct Masquerade {
     pub addresses: Vec<IpNetwork>,
     /// Further destinations that see the container's own address.
     pub exempt: Vec<IpNetwork>,
+    /// And so do those that the attachment's network exempts as a whole (see
+    /// [`exempt`](crate::exempt)), now and later.
+    pub network_exempt: bool,
 }
 
 /// Anti-spoofing on a bridge's port.
@@ -44,7 +47,9 @@ impl Wanted {
     pub(crate) fn groups(&self) -> BTreeSet<Group> {
         let masquerade = self.masquerade.iter();
         masquerade
-            .flat_map(|m| m.addresses.iter().map(|address| Group::of(*address, &m.exempt)))
+            .flat_map(|m| {
+                m.addresses.iter().map(|address| Group::of(*address, m, &self.attachment.network))
+            })
             .collect()
     }
 
@@ -59,7 +64,7 @@ impl Wanted {
                 if elements.iter().any(|e| e.key == key) {
                     continue;
                 }
-                let group = Group::of(*address, &masquerade.exempt);
+                let group = Group::of(*address, masquerade, &self.attachment.network);
                 elements.push(Element {
                     set: addresses(address.is_ipv6()).clone(),
                     key: key.clone(),

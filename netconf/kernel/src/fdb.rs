@@ -32,7 +32,8 @@ pub fn replace(link: &Link, entry: &Entry) -> Request {
     Request::new("set the FDB entry", on, flags, kind::NEW_NEIGHBOUR, &message(link, entry))
 }
 
-/// Removes an entry. ENOENT when there is none.
+/// Removes an entry. ENOENT when there is none for the hardware address; one that leads to another
+/// VTEP stays, and the kernel says nothing.
 ///
 /// `bridge fdb del MAC dev LINK dst VTEP self`
 pub fn delete(link: &Link, entry: &Entry) -> Request {

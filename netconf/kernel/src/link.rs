@@ -178,11 +178,13 @@ impl Link {
     }
 }
 
-/// Whether `AF_INET6 { IFLA_INET6_ADDR_GEN_MODE: none }` stands in `IFLA_AF_SPEC`.
+/// Whether `AF_INET6 { IFLA_INET6_ADDR_GEN_MODE: none }` stands in `IFLA_AF_SPEC`, or no `AF_INET6`:
+/// then the kernel has no IPv6, or none on this link, as with an MTU below 1280.
 fn makes_no_addresses(families: &[u8]) -> bool {
     let mut families = attributes::of(families);
     let six = families.find(|(family, _)| i32::from(*family) == libc::AF_INET6);
-    attributes::of(six.map_or(&[], |(_, value)| value)).any(|(kind, value)| {
+    let Some((_, six)) = six else { return true };
+    attributes::of(six).any(|(kind, value)| {
         kind == attribute::ADDRESS_GENERATION && value == [attribute::NO_ADDRESS_GENERATION]
     })
 }

@@ -36,7 +36,7 @@ pub struct Request {
 }
 
 impl Request {
-    /// A request with `flags` beside `NLM_F_REQUEST | NLM_F_ACK`.
+    /// A request with `flags` beside `NLM_F_REQUEST`.
     pub(crate) fn new(
         op: &'static str,
         on: impl fmt::Display,
@@ -47,6 +47,12 @@ impl Request {
         let mut payload = vec![0; message.buffer_len()];
         message.emit(&mut payload);
         Self { op, on: on.to_string(), kind, flags, payload }
+    }
+
+    /// True for those that are answered by an object. The kernel's types come in fours: new, delete,
+    /// get, set.
+    pub(crate) fn is_get(&self) -> bool {
+        self.kind % 4 == 2
     }
 
     pub(crate) fn refused(&self, (source, ext_ack): Refusal) -> Error {

@@ -9,9 +9,12 @@ mod attribute;
 mod request;
 
 use std::io;
+use std::os::fd::AsFd as _;
 
 use netlink_sys::SocketAddr;
 use netlink_sys::protocols::NETLINK_NETFILTER;
+use nix::sys::socket::setsockopt;
+use nix::sys::socket::sockopt::SndBufForce;
 
 use self::answer::{Answer, Part};
 pub use self::attribute::{Attributes, Reader};
@@ -20,6 +23,9 @@ use crate::{Error, Result, fault};
 
 /// A received datagram is at most 32 KiB for a dump and a message for all else.
 const RECEIVE: usize = 64 * 1024;
+/// A datagram of that size can be sent with the send buffer that sockets commonly begin with
+/// (`net.core.wmem_default`, 208 KiB).
+const SEND: usize = 64 * 1024;
 /// For the answers of one request, in bytes; the kernel grants up to `net.core.rmem_max`.
 const QUEUE: i32 = 1 << 20;
 /// How many objects are asked for in one message: the kernel takes 4 KiB of the queue for each
@@ -33,6 +39,8 @@ const DUMPS: usize = 8;
 pub struct Socket {
     inner: netlink_sys::Socket,
     sequence: u32,
+    /// What is sure to fit into one datagram.
+    largest: usize,
 }
 
 impl Socket {
@@ -47,7 +55,7 @@ impl Socket {
         inner.set_ext_ack(true).map_err(failed)?;
         inner.set_cap_ack(true).map_err(failed)?;
         inner.set_rx_buf_sz(QUEUE).map_err(failed)?;
-        Ok(Self { inner, sequence: 0 })
+        Ok(Self { inner, sequence: 0, largest: SEND })
     }
 
     /// Sends all of `batch` as one transaction: it takes effect as a whole or not at all. With
@@ -209,6 +217,10 @@ impl Socket {
 
     fn send(&mut self, what: &str, bytes: &[u8]) -> io::Result<()> {
         fault::point(what)?;
+        if bytes.len() > self.largest {
+            setsockopt(&self.inner.as_fd(), SndBufForce, &bytes.len())?; // the kernel doubles it
+            self.largest = bytes.len();
+        }
         self.inner.send(bytes, 0).map(drop)
     }
 

@@ -16,6 +16,15 @@ use crate::{Error, Result, extended_ack, fault};
 /// Larger than any datagram the kernel sends on a route socket: a dump's chunk is at most 32 KiB,
 /// a single link with many VFs grows past 16 KiB.
 const RECEIVE_BUFFER: usize = 128 * 1024;
+/// The bytes of memory that the answers to one datagram may take: less than half of the receive
+/// buffer that the kernel gives (`net.core.rmem_default`). What comes when it is full is lost
+/// (ENOBUFS).
+const ROOM: usize = 96 * 1024;
+/// What the kernel books for a refusal, beside the request that it may quote: a packet's overhead,
+/// its words.
+const REFUSAL: usize = 1024;
+/// What it books for an object: the largest are links, of some kilobytes.
+const GET_ANSWER: usize = 8 * 1024;
 /// A dump that was interrupted by a change this often is given up.
 const DUMP_TRIES: usize = 8;
 /// `nlmsghdr`.
@@ -69,8 +78,9 @@ impl Socket {
         self.answers(&[request]).pop().unwrap_or_else(|| Ok(Vec::new()))
     }
 
-    /// Runs requests that do not depend on each other's answers, in order, as one datagram. The
-    /// kernel goes on after one that fails; every result is given, in the same order.
+    /// Runs requests that do not depend on each other's answers, in order, as one datagram where
+    /// they are few (some ninety) and as several where they are thousands. The kernel goes on after
+    /// one that fails; every result is given, in the same order.
     pub fn run_all(&self, requests: &[Request]) -> Vec<Result<()>> {
         self.answers(requests).into_iter().map(|answer| answer.map(drop)).collect()
     }
@@ -91,15 +101,10 @@ impl Socket {
     }
 
     fn exchange(&self, requests: &[Request]) -> Vec<Result<Vec<Object>>> {
-        if requests.is_empty() {
-            return Vec::new();
-        }
-        match self.0.borrow_mut().exchange(requests) {
-            Ok(answers) => std::iter::zip(requests, answers)
-                .map(|(request, answer)| answer.map_err(|refusal| request.refused(refusal)))
-                .collect(),
-            Err(e) => requests.iter().map(|r| Err(r.refused((again(&e), None)))).collect(),
-        }
+        let answers = self.0.borrow_mut().exchange(requests);
+        std::iter::zip(requests, answers)
+            .map(|(request, answer)| answer.map_err(|refusal| request.refused(refusal)))
+            .collect()
     }
 
     /// Lists all objects that match a request, and asks again when the list changed under the
@@ -124,6 +129,19 @@ impl Socket {
     }
 }
 
+/// How many requests of these share a datagram: at least one, and no more than the receive buffer
+/// holds answers to, were all of them refused.
+fn batch(requests: &[Request]) -> usize {
+    let mut room = ROOM;
+    let fits = |request: &&Request| {
+        let answer = if request.is_get() { GET_ANSWER } else { REFUSAL };
+        let left = room.checked_sub(answer + request.payload.len());
+        room = left.unwrap_or_default();
+        left.is_some()
+    };
+    requests.iter().take_while(fits).count().max(1).min(requests.len())
+}
+
 /// The same error once more.
 fn again(error: &io::Error) -> io::Error {
     match error.raw_os_error() {
@@ -133,17 +151,40 @@ fn again(error: &io::Error) -> io::Error {
 }
 
 impl Conversation {
-    fn exchange(&mut self, requests: &[Request]) -> io::Result<Vec<Answer>> {
+    /// One answer per request. What a failure of the socket itself leaves unknown is answered by
+    /// that failure.
+    fn exchange(&mut self, requests: &[Request]) -> Vec<Answer> {
+        let mut answers = Vec::with_capacity(requests.len());
+        let mut rest = requests;
+        while !rest.is_empty() {
+            let (batch, later) = rest.split_at(batch(rest));
+            match self.exchange_batch(batch) {
+                Ok(some) => answers.extend(some),
+                Err(e) => {
+                    answers.extend(rest.iter().map(|_| Err((again(&e), None))));
+                    break;
+                }
+            }
+            rest = later;
+        }
+        answers
+    }
+
+    /// One datagram. The kernel works it off from front to back, refuses unasked and answers a get
+    /// before it acknowledges it (net/netlink/af_netlink.c, `netlink_rcv_skb`): when the last
+    /// request is acknowledged or refused, all is told.
+    fn exchange_batch(&mut self, requests: &[Request]) -> io::Result<Vec<Answer>> {
         let first = self.sequence.wrapping_add(1);
         let mut datagram = Vec::new();
-        for request in requests {
-            self.append(&mut datagram, request, NLM_F_ACK);
+        for (n, request) in requests.iter().enumerate() {
+            let flags = if n + 1 == requests.len() { NLM_F_ACK } else { 0 };
+            self.append(&mut datagram, request, flags);
         }
         self.socket.send(&datagram, 0)?;
 
         let mut answers: Vec<Answer> = requests.iter().map(|_| Ok(Vec::new())).collect();
-        let mut open = requests.len();
-        while open > 0 {
+        let mut open = true;
+        while open {
             for message in self.receive()? {
                 let distance = message.sequence.wrapping_sub(first);
                 let index = usize::try_from(distance).unwrap_or(usize::MAX);
@@ -151,7 +192,7 @@ impl Conversation {
                 let Some(answer) = answers.get_mut(index) else { continue };
                 match message.object.kind {
                     ERROR => {
-                        open -= 1;
+                        open &= message.sequence != self.sequence;
                         if let Err(refusal) = message.verdict() {
                             *answer = Err(refusal);
                         }

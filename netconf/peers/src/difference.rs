@@ -44,7 +44,7 @@ pub struct Tunnel {
 }
 
 /// The changes that lead from `have` to `plan`, in the order in which no packet takes a way that is
-/// half made: routes that nothing replaces go first, then addresses, FDB entries and neighbours
+/// half made: routes that nothing can replace go first, then addresses, FDB entries and neighbours
 /// come, then routes, and at the end goes what only the old routes needed. Where a device or the
 /// underlay does not exist there is nothing to be said of it, nor of routes through it.
 ///
@@ -74,7 +74,7 @@ pub fn difference(
 /// The changes by the time at which they are safe.
 #[derive(Default)]
 struct Steps {
-    /// Routes that nothing replaces.
+    /// Routes that nothing replaces, or nothing can (IPv6).
     lost: Vec<Change>,
     /// What routes need.
     needed: Vec<Change>,

@@ -9,8 +9,8 @@ use std::net::IpAddr;
 use cni::{Cidr, Code, Error, Json};
 use ipnetwork::IpNetwork;
 use kernel::MacAddr;
-use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
 
 use entry::Entry;
 use taken::Taken;
@@ -64,7 +64,7 @@ impl Node {
 }
 
 /// Something wrong with one peer; the others are served.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Fault {
     /// The peer's name, or its place in the list (`peers[3]`) where it has none.
     pub peer: String,

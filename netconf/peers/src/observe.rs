@@ -8,16 +8,15 @@ use kernel::link::{self, Link};
 use kernel::route::{self, Installed};
 use kernel::{Socket, address, fdb, neighbour};
 
+use crate::Options;
 use crate::difference::{Have, Tunnel};
 use crate::facts::{Facts, Families};
 use crate::plan::{Device, Kind};
-use crate::{Options, Plan};
 
-/// Asks, by a few dumps that the kernel filters. `tunnels` are the plan's devices as they are;
-/// `domain` is where routes may be ours.
+/// Asks, by a few dumps that the kernel filters. `tunnels` are the plan's devices as they are,
+/// `domain` is what bounds our routes.
 pub fn observe(
     socket: &Socket,
-    plan: &Plan,
     facts: &Facts,
     tunnels: &[(&Device, Link)],
     options: &Options,
@@ -29,11 +28,8 @@ pub fn observe(
             let found = link::get_by_index(socket, underlay.index)?;
             *side(&mut have.underlays, ipv6) = found;
         }
-        // A family that neither side has heard of: the kernel may not even know it.
-        if facts.underlays.get(ipv6).is_none()
-            && plan.routes.iter().all(|r| r.dst.is_ipv6() != ipv6)
-            && domain.iter().all(|net| net.is_ipv6() != ipv6)
-        {
+        // The kernel may not even know a family that nobody speaks of.
+        if domain.iter().all(|net| net.is_ipv6() != ipv6) {
             continue;
         }
         let mut routes: BTreeSet<Known> = BTreeSet::new();

@@ -34,15 +34,6 @@ pub struct Plan {
     pub faults: Vec<Fault>,
 }
 
-impl Plan {
-    /// Those of these devices that the plan has no more.
-    pub fn retired<'a>(&self, devices: &'a [String]) -> impl Iterator<Item = &'a String> {
-        devices
-            .iter()
-            .filter(|name| self.devices.iter().all(|device| device.name.as_str() != **name))
-    }
-}
-
 /// A tunnel device and what it alone holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Device {

@@ -16,6 +16,8 @@ use ipnetwork::IpNetwork;
 use kernel::fault;
 use serde::{Deserialize, Serialize};
 
+use crate::Fault;
+
 /// Of this form.
 const VERSION: u32 = 1;
 
@@ -44,6 +46,8 @@ pub struct Settled {
     pub mtu: u32,
     /// The local pods' networks.
     pub pod_cidrs: Vec<IpNetwork>,
+    /// Peers that are not served, and why.
+    pub faults: Vec<Fault>,
 }
 
 /// A look at the kernel, and what was seen, in words that change when anything of it does.
@@ -123,6 +127,7 @@ mod tests {
             sights: vec![sight],
             mtu: 1450,
             pod_cidrs: vec!["10.1.0.0/24".parse().unwrap()],
+            faults: vec![Fault { peer: "n2".to_owned(), reason: "gone".to_owned() }],
         };
         let domain = vec!["10.0.0.0/8".parse().unwrap()];
         let record = Record::new(Some(settled), domain, vec!["vxlan.1".to_owned()]);

@@ -1,5 +1,6 @@
 //! The node's part of a verb: everything of the plan made, or compared.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -10,6 +11,7 @@ use kernel::route::Lookup;
 use kernel::{Look, Netns, Seen, Socket, glance};
 use sha2::{Digest as _, Sha256};
 
+use crate::Options;
 use crate::change::Change;
 use crate::config::Config;
 use crate::difference::{alias, difference};
@@ -28,7 +30,7 @@ pub struct Ground {
     pub mtu: u32,
     /// The local pods' networks.
     pub pod_cidrs: Vec<IpNetwork>,
-    /// Peers that are not served, and why. Empty where nothing was compared anew.
+    /// Peers that are not served, and why.
     pub faults: Vec<Fault>,
 }
 
@@ -104,24 +106,28 @@ impl<'a> Network<'a> {
             words.extend(differs);
             tunnels.extend(link.map(|link| (device, link)));
         }
-        let (options, record) = (&self.config.options, Record::read(&self.config.state));
-        for name in planned.plan.retired(&record.devices) {
-            if self.own(&socket, name)?.is_some() {
-                words.push(format!("device {name} is not needed any more"));
+        let before = Record::read(&self.config.state);
+        for name in planned.outlived(&before) {
+            if self.find_outlived(&socket, name)?.is_some() {
+                words.push(format!("device {name} is left from before"));
             }
         }
-        let domain = joined(record.domain, &planned.fleet.cluster);
-        let have = observe(&socket, &planned.plan, &planned.facts, &tunnels, options, &domain)?;
-        let changes = difference(&planned.plan, &have, options, &domain);
+        let domain = planned.domain(&before);
+        let changes = planned.changes(&socket, &tunnels, &self.config.options, &domain)?;
         words.extend(changes.iter().map(|change| format!("to be mended by: {change}")));
         words.extend(more(&planned.plan)?);
         Ok((Ground::of(&planned.fleet, &planned.plan), words))
     }
 
-    /// The plan, as far as it can be made without a change.
-    pub fn look(&self) -> Result<(Ground, Plan), Error> {
-        let planned = self.plan(&Socket::open()?)?;
-        Ok((Ground::of(&planned.fleet, &planned.plan), planned.plan))
+    /// Makes the plan and tries whether the kernel could have it; changes nothing.
+    pub fn trial(&self) -> Result<Ground, Error> {
+        let socket = Socket::open()?;
+        let planned = self.plan(&socket)?;
+        for device in &planned.plan.devices {
+            tunnel::check_place(&socket, device, &self.config.options)?;
+            tunnel::try_kind(device)?;
+        }
+        Ok(Ground::of(&planned.fleet, &planned.plan))
     }
 
     fn plan(&self, socket: &Socket) -> Result<Planned, Error> {
@@ -148,7 +154,7 @@ impl<'a> Network<'a> {
         Ok(same.then(|| Ground {
             mtu: settled.mtu,
             pod_cidrs: settled.pod_cidrs,
-            faults: Vec::new(),
+            faults: settled.faults,
         }))
     }
 
@@ -181,28 +187,28 @@ impl<'a> Network<'a> {
     ) -> Result<Ground, Error> {
         let planned = self.plan(socket)?;
         let (options, state) = (&self.config.options, &self.config.state);
-        let before = Record::read(state);
         for device in &planned.plan.devices {
-            tunnel::admit(socket, device, options)?;
+            tunnel::check_place(socket, device, options)?;
         }
-        let domain = joined(before.domain, &planned.fleet.cluster);
-        let devices: Vec<String> =
-            planned.plan.devices.iter().map(|device| device.name.to_string()).collect();
-        let mut known = before.devices.clone();
-        known.extend(devices.iter().cloned());
-        known.sort_unstable();
-        known.dedup();
-        Record::new(None, domain.clone(), known).write(state)?;
+        let before = Record::read(state);
+        let domain = planned.domain(&before);
+        let devices = planned.devices();
+        let known: BTreeSet<_> = devices.iter().chain(&before.devices).cloned().collect();
+        Record::new(None, domain.clone(), known.into_iter().collect()).write(state)?;
 
         let mut tunnels: Vec<(&Device, Link)> = Vec::new();
         for device in &planned.plan.devices {
             tunnels.push((device, tunnel::ensure(socket, device, options)?));
         }
-        let have = observe(socket, &planned.plan, &planned.facts, &tunnels, options, &domain)?;
-        let changes = difference(&planned.plan, &have, options, &domain);
+        let changes = planned.changes(socket, &tunnels, options, &domain)?;
         let refused = apply(socket, &changes)?;
-        for name in planned.plan.retired(&before.devices) {
-            self.retire(socket, name)?;
+        for name in planned.outlived(&before) {
+            if let Some(link) = self.find_outlived(socket, name)? {
+                match socket.run(link::delete(link.index, name)) {
+                    Err(e) if !e.is_gone() => return Err(e.into()),
+                    _ => {}
+                }
+            }
         }
         more(&planned.plan)?;
 
@@ -214,6 +220,7 @@ impl<'a> Network<'a> {
                     sights: sights(socket, &planned, &tunnels)?,
                     mtu: ground.mtu,
                     pod_cidrs: ground.pod_cidrs.clone(),
+                    faults: ground.faults.clone(),
                 }),
                 None => None,
             };
@@ -223,29 +230,41 @@ impl<'a> Network<'a> {
         Ok(ground)
     }
 
-    /// Removes a tunnel device of ours that the plan has no more.
-    fn retire(&self, socket: &Socket, name: &str) -> Result<(), Error> {
-        let Some(link) = self.own(socket, name)? else { return Ok(()) };
-        match socket.run(link::delete(link.index, name)) {
-            Err(e) if !e.is_gone() => Err(e.into()),
-            _ => Ok(()),
-        }
-    }
-
-    /// The device of this name, where it bears our mark.
-    fn own(&self, socket: &Socket, name: &str) -> Result<Option<Link>, Error> {
+    /// A device that an earlier plan had, if it is there and ours.
+    fn find_outlived(&self, socket: &Socket, name: &str) -> Result<Option<Link>, Error> {
         let ours = alias(&self.config.options.network);
-        let link = link::get(socket, name)?;
-        Ok(link.filter(|link| link.alias.as_deref() == Some(ours.as_str())))
+        let found = link::get(socket, name)?;
+        Ok(found.filter(|link| link.alias.as_deref() == Some(ours.as_str())))
     }
 }
 
-/// The cluster's networks, of now and of when the network was made last.
-fn joined(mut before: Vec<IpNetwork>, now: &[IpNetwork]) -> Vec<IpNetwork> {
-    before.extend(now);
-    before.sort_unstable();
-    before.dedup();
-    before
+impl Planned {
+    fn devices(&self) -> Vec<String> {
+        self.plan.devices.iter().map(|device| device.name.to_string()).collect()
+    }
+
+    /// The devices that an earlier plan had and this one has not.
+    fn outlived<'b>(&self, before: &'b Record) -> impl Iterator<Item = &'b str> {
+        let devices = self.devices();
+        before.devices.iter().filter(move |name| !devices.contains(name)).map(String::as_str)
+    }
+
+    /// What bounds our routes, those of an earlier plan included.
+    fn domain(&self, before: &Record) -> Vec<IpNetwork> {
+        let all: BTreeSet<_> = self.fleet.cluster.iter().chain(&before.domain).copied().collect();
+        all.into_iter().collect()
+    }
+
+    fn changes(
+        &self,
+        socket: &Socket,
+        tunnels: &[(&Device, Link)],
+        options: &Options,
+        domain: &[IpNetwork],
+    ) -> Result<Vec<Change>, Error> {
+        let have = observe(socket, &self.facts, tunnels, options, domain)?;
+        Ok(difference(&self.plan, &have, options, domain))
+    }
 }
 
 /// Applies the changes. What the kernel refuses of a single peer is a fault of that peer; what all

@@ -1,14 +1,28 @@
 //! Tunnel devices: made where they are missing, mended where they differ, never taken from others.
 
 use cni::{Code, Error};
-use kernel::link::{self, Link};
-use kernel::{Socket, offload, sysctl};
+use kernel::link::{self, Ipip, Link, Vxlan};
+use kernel::{MacAddr, Netns, Socket, offload, sysctl};
 
 use crate::Options;
 use crate::backend::Offload;
 use crate::device::{Mend, Verdict, compare};
 use crate::difference::alias;
 use crate::plan::{Device, Kind};
+
+/// Refuses what is in the device's place and not ours to change, before anything is changed.
+/// Code 101.
+pub fn check_place(socket: &Socket, device: &Device, options: &Options) -> Result<(), Error> {
+    let Some(found) = link::get(socket, device.name.as_str())? else { return Ok(()) };
+    let alias = alias(&options.network);
+    match compare(device, &found, &alias) {
+        Verdict::Foreign(kind) => Err(foreign(device, &kind)),
+        Verdict::Remake(why) if found.alias.as_deref() != Some(alias.as_str()) => {
+            Err(not_ours(device, &why))
+        }
+        Verdict::Remake(_) | Verdict::Mend(_) => Ok(()),
+    }
+}
 
 /// Makes or mends the device and gives it as it is then. Code 101 when something stands in its
 /// place that is not ours to change.
@@ -39,7 +53,7 @@ pub fn ensure(socket: &Socket, device: &Device, options: &Options) -> Result<Lin
             }
             made
         }
-        Verdict::Remake(why) => return Err(fixed(name, &why)),
+        Verdict::Remake(why) => return Err(not_ours(device, &why)),
     };
     prepare(name, device);
     set_offload(name, options.offload)?;
@@ -48,29 +62,16 @@ pub fn ensure(socket: &Socket, device: &Device, options: &Options) -> Result<Lin
     })
 }
 
-/// Whether the device could be made or mended, before anything is. Code 101 as [`ensure`].
-pub fn admit(socket: &Socket, device: &Device, options: &Options) -> Result<(), Error> {
-    let name = device.name.as_str();
-    let alias = alias(&options.network);
-    let Some(found) = link::get(socket, name)? else { return Ok(()) };
-    match compare(device, &found, &alias) {
-        Verdict::Foreign(kind) => Err(foreign(device, &kind)),
-        Verdict::Remake(why) if found.alias.as_deref() != Some(alias.as_str()) => {
-            Err(fixed(name, &why))
-        }
-        Verdict::Remake(_) | Verdict::Mend(_) => Ok(()),
-    }
-}
-
-fn fixed(name: &str, why: &[String]) -> Error {
-    let msg = format!("device {name}: exists, is not ours and has {}", why.join(", "));
-    Error::new(Code::CONFLICT, msg)
-        .details("configure what it has, name another device, or remove it")
-}
-
 fn stubborn(name: &str, verdict: &Verdict) -> Error {
     Error::new(Code::KERNEL, format!("device {name} was made anew and still differs"))
         .details(format!("{verdict:?}"))
+}
+
+fn not_ours(device: &Device, why: &[String]) -> Error {
+    let name = &device.name;
+    let msg = format!("device {name}: exists, is not ours and has {}", why.join(", "));
+    Error::new(Code::CONFLICT, msg)
+        .details("configure what it has, name another device, or remove it")
 }
 
 fn foreign(device: &Device, kind: &str) -> Error {
@@ -87,17 +88,13 @@ fn create(socket: &Socket, device: &Device, alias: &str) -> Result<Link, Error> 
         Kind::Vxlan(vxlan, mac) => link::create_vxlan(name, vxlan, *mac, Some(device.mtu)),
         Kind::Ipip(ipip) => link::create_ipip(name, ipip, Some(device.mtu)),
         // The kernel looks for the module first, which makes the device.
-        Kind::Fallback => link::create_ipip(name, &link::Ipip::default(), None),
+        Kind::Fallback => link::create_ipip(name, &Ipip::default(), None),
     };
     match socket.run(request) {
         // Another process was first, or the module was.
         Err(e) if e.is_exists() => {}
-        Err(e) if e.errno() == libc::EOPNOTSUPP => {
-            let kind = if matches!(device.kind, Kind::Vxlan(..)) { "vxlan" } else { "ipip" };
-            return Err(Error::from(e)
-                .details(format!("does this kernel have the module {kind}? (modprobe {kind})")));
-        }
-        other => other?,
+        Err(e) => return Err(lacking(e, device)),
+        Ok(()) => {}
     }
     let Some(made) = link::get(socket, name)? else { return Err(taken(socket, device)) };
     if !matches!(device.kind, Kind::Fallback) && made.alias.is_none() && made.kind == kind(device) {
@@ -105,6 +102,33 @@ fn create(socket: &Socket, device: &Device, alias: &str) -> Result<Link, Error> 
         return Ok(Link { alias: Some(alias.to_owned()), ..made });
     }
     Ok(made)
+}
+
+/// The kernel's refusal of a device, with a hint where it does not know the kind.
+fn lacking(refused: kernel::Error, device: &Device) -> Error {
+    let unknown = refused.errno() == libc::EOPNOTSUPP;
+    let error = Error::from(refused);
+    if unknown {
+        let kind = kind(device);
+        return error
+            .details(format!("does this kernel have the module {kind}? (modprobe {kind})"));
+    }
+    error
+}
+
+/// Makes a device of the kind in a namespace that ends with the trial.
+pub fn try_kind(device: &Device) -> Result<(), Error> {
+    let request = match &device.kind {
+        Kind::Vxlan(..) => {
+            let any = Vxlan { vni: 1, port: 8472, ..Vxlan::default() };
+            link::create_vxlan("trial", &any, MacAddr([2, 0, 0, 0, 0, 1]), None)
+        }
+        Kind::Ipip(_) | Kind::Fallback => {
+            let local = Some([192, 0, 2, 1].into());
+            link::create_ipip("trial", &Ipip { local, ..Ipip::default() }, None)
+        }
+    };
+    Netns::trial(|| Socket::open()?.run(request)).map_err(|e| lacking(e, device))
 }
 
 fn kind(device: &Device) -> &'static str {

@@ -17,14 +17,16 @@ pub enum Feature {
     Dummy,
     /// `type vlan`
     Vlan,
+    /// `type vxlan`
+    Vxlan,
     /// `type ipip`
     Ipip,
+    /// The tool `ethtool`.
+    Ethtool,
     /// The tool `nft`, which judges what the plugins wrote.
     Nft,
     /// The tool `iptables`, which the reference plugins execute.
     Iptables,
-    /// The tool `ethtool`, which shows what a device offloads.
-    Ethtool,
     /// The reference plugins.
     Reference,
     /// The workspace and cargo, which are not where a test executable was taken to.
@@ -59,10 +61,11 @@ impl Feature {
                 "ip link add a0 type veth peer name a1",
                 "ip link add link a0 name a0.5 type vlan id 5",
             ]),
+            Self::Vxlan => tries(&["ip link add x0 type vxlan id 1 dstport 4789"]),
             Self::Ipip => tries(&["ip link add i0 type ipip local 192.0.2.1"]),
+            Self::Ethtool => has_tool("ethtool"),
             Self::Nft => has_tool("nft"),
             Self::Iptables => has_tool("iptables") && tries(&["iptables -t nat -S"]),
-            Self::Ethtool => has_tool("ethtool"),
             Self::Reference => crate::reference_directory().is_some(),
             Self::Speed => std::env::var_os("PODWIRE_VM").is_none(),
             Self::Sources => has_tool("cargo") && Path::new(env!("CARGO_MANIFEST_DIR")).is_dir(),
@@ -74,10 +77,11 @@ impl Feature {
             Self::BridgeVlan => "the kernel has no bridge VLAN filtering",
             Self::Dummy => "the kernel has no dummy devices",
             Self::Vlan => "the kernel has no VLAN devices",
+            Self::Vxlan => "the kernel has no VXLAN",
             Self::Ipip => "the kernel has no IPIP",
+            Self::Ethtool => "ethtool is not installed",
             Self::Nft => "nft is not installed",
             Self::Iptables => "iptables is not installed",
-            Self::Ethtool => "ethtool is not installed",
             Self::Reference => "the reference plugins are not installed",
             Self::Speed => "the processor is emulated",
             Self::Sources => "the sources are not here",

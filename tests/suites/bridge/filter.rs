@@ -110,6 +110,40 @@ fn an_exempt_destination_sees_the_pod_and_another_the_node() {
 }
 
 #[test]
+fn what_the_network_exempts_sees_the_pod_as_soon_as_it_is_in_the_networks_sets() {
+    need!(Nft);
+    let more = json!({"isDefaultGateway": true, "ipMasq": true, "exemptNetworkNodes": true});
+    let routed = |node: &Node| with(ptp(node, DUAL), more.clone());
+    let bridged = |node: &Node| with(bridge(node, DUAL), more.clone());
+    for conf in [&bridged as &dyn Fn(&Node) -> Value, &routed] {
+        let (node, pod) = (Node::new(), Pod::new());
+        let outside = node.outside();
+        know_pods(&outside);
+        know_exempt(&node, &outside);
+        let attached = node.attach(&conf(&node), &pod);
+        let all = node.run(&["nft", "list", "ruleset"]);
+        for (at, to, exempt, uplink, set) in [
+            (0, OUTSIDE_V4, EXEMPT_V4, UPLINK_V4, "exempt4-"),
+            (1, OUTSIDE_V6, EXEMPT_V6, UPLINK_V6, "exempt6-"),
+        ] {
+            let name = all.split_whitespace().find(|word| word.starts_with(set)).unwrap();
+            assert_eq!(tcp(&pod, &outside, exempt).unwrap().to_string(), uplink);
+            node.run(&["nft", "add", "element", "inet", "podwire", name, "{", exempt, "}"]);
+            assert_eq!(tcp(&pod, &outside, exempt).unwrap().to_string(), attached.ips()[at]);
+            assert_eq!(tcp(&pod, &outside, to).unwrap().to_string(), uplink);
+        }
+        node.check(&attached).ok();
+        let mut other = attached.clone();
+        other.conf["exemptNetworkNodes"] = json!(false);
+        node.check(&other).fails().is(103, &["10.1.0.", "other destinations are exempt"]);
+        node.del(&attached).ok();
+        let left = node.run(&["nft", "list", "ruleset"]);
+        assert!(left.contains(EXEMPT_V4) && left.contains(EXEMPT_V6), "{left}");
+        assert!(!left.contains("chain") && !left.contains("pods-"), "{left}");
+    }
+}
+
+#[test]
 fn both_back_ends_may_be_asked_for() {
     for backend in ["nftables", "iptables"] {
         let (node, pod) = (Node::new(), Pod::new());

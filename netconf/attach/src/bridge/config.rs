@@ -20,6 +20,7 @@ struct Raw {
     ip_masq_backend: Option<String>,
     #[serde(rename = "nonMasqueradeCIDRs")]
     non_masquerade_cidrs: Vec<Cidr>,
+    exempt_network_nodes: bool,
     mtu: i64,
     hairpin_mode: bool,
     promisc_mode: bool,
@@ -45,6 +46,7 @@ impl Default for Raw {
             ip_masq: false,
             ip_masq_backend: None,
             non_masquerade_cidrs: Vec::new(),
+            exempt_network_nodes: false,
             mtu: 0,
             hairpin_mode: false,
             promisc_mode: false,
@@ -112,6 +114,7 @@ impl Config {
             wanted: raw.ip_masq,
             backend: raw.ip_masq_backend.as_deref(),
             exempt: &raw.non_masquerade_cidrs,
+            network_exempt: raw.exempt_network_nodes,
         };
         let masquerade = masquerade.parse()?;
         let mtu = config::mtu(raw.mtu)?;

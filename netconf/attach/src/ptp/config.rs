@@ -13,6 +13,7 @@ struct Raw {
     ip_masq_backend: Option<String>,
     #[serde(rename = "nonMasqueradeCIDRs")]
     non_masquerade_cidrs: Vec<Cidr>,
+    exempt_network_nodes: bool,
     mtu: i64,
     dns: RawDns,
 }
@@ -36,6 +37,7 @@ impl Config {
             wanted: raw.ip_masq,
             backend: raw.ip_masq_backend.as_deref(),
             exempt: &raw.non_masquerade_cidrs,
+            network_exempt: raw.exempt_network_nodes,
         };
         Ok(Self { masquerade: masquerade.parse()?, mtu: config::mtu(raw.mtu)?, dns: raw.dns })
     }

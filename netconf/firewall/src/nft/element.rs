@@ -11,8 +11,8 @@ use super::{DEL_ELEMENT, GET_ELEMENT, ITEM, KeyType, NEW_ELEMENT, Set, expressio
 
 const LIST_TABLE: u16 = 1;
 const LIST_SET: u16 = 2;
-const LIST_ELEMENTS: u16 = 3;
-const ELEMENT_KEY: u16 = 1;
+pub(super) const LIST_ELEMENTS: u16 = 3;
+pub(super) const ELEMENT_KEY: u16 = 1;
 const ELEMENT_USERDATA: u16 = 6;
 const ELEMENT_OBJECT: u16 = 9;
 
@@ -129,7 +129,12 @@ impl Set {
         self.request("list the elements of", "", GET_ELEMENT, 0, self.list())
     }
 
-    fn list(&self) -> Attributes {
+    /// `nft flush set`
+    pub(crate) fn flush(&self) -> Request {
+        self.request("flush", "", DEL_ELEMENT, 0, self.list())
+    }
+
+    pub(super) fn list(&self) -> Attributes {
         Attributes::new().with_text(LIST_TABLE, self.table.name).with_text(LIST_SET, &self.name)
     }
 

@@ -97,13 +97,15 @@ pub(crate) fn ether_source_behind_name() -> Attributes {
     payload(REGISTER_2, LINK_HEADER, 6, 6)
 }
 
+/// `@set`: only what is in it goes on.
+pub(crate) fn in_set(set: &str) -> Attributes {
+    lookup(set, 0)
+}
+
 /// `!= @set`: nothing that is in it goes on.
 pub(crate) fn not_in_set(set: &str) -> Attributes {
     const INVERTED: u32 = 1;
-    named(
-        "lookup",
-        &Attributes::new().with_text(1, set).with_u32(2, REGISTER_1).with_u32(5, INVERTED),
-    )
+    lookup(set, INVERTED)
 }
 
 /// `counter name ... map @map`: nothing that is not in it goes on, what is in it is counted.
@@ -192,6 +194,11 @@ fn contains(listed: &Reader<'_>, mut wanted: Reader<'_>) -> bool {
         }
     }
     true
+}
+
+fn lookup(set: &str, flags: u32) -> Attributes {
+    let attributes = Attributes::new().with_text(1, set).with_u32(2, REGISTER_1);
+    named("lookup", &attributes.with_u32(5, flags))
 }
 
 fn meta(key: u32) -> Attributes {

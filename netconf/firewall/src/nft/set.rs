@@ -1,14 +1,14 @@
 //! Sets, and maps from keys to counters.
 //!
-//! Both are hash tables in the kernel, and an element costs the same however many there are. That
-//! does not hold for maps to verdicts: a new element that jumps has the kernel go through all the
+//! But for sets of intervals they are hash tables in the kernel, and an element costs the same
+//! however many there are. That does not hold for maps to verdicts: a new element that jumps has the kernel go through all the
 //! others, in search of loops (`nft_lookup_validate`).
 
 use std::borrow::Cow;
 
 use kernel::netfilter::{Attributes, Request};
 
-use super::{COUNTER, DEL_SET, NEW_SET, Table, userdata};
+use super::{COUNTER, DEL_SET, GET_SET, NEW_SET, Table, userdata};
 
 const SET_TABLE: u16 = 1;
 const SET_NAME: u16 = 2;
@@ -18,6 +18,8 @@ const SET_KEY_LENGTH: u16 = 5;
 const SET_ID: u16 = 10;
 const SET_USERDATA: u16 = 13;
 const SET_OBJECT_TYPE: u16 = 15;
+/// `NFT_SET_INTERVAL`
+const INTERVALS: u32 = 0x4;
 /// `NFT_SET_OBJECT`
 const OBJECTS: u32 = 0x40;
 /// The kernel wants an id, by which a message could refer to a set of the same transaction. Ours
@@ -31,8 +33,18 @@ pub(crate) struct Set {
     pub(crate) name: Cow<'static, str>,
     /// What its keys are: known to nft alone, the kernel sees bytes.
     pub(crate) key: KeyType,
-    /// True for a map to counters.
-    pub(crate) counters: bool,
+    pub(crate) holds: Holds,
+}
+
+/// What a set holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Holds {
+    /// Single keys.
+    Keys,
+    /// Keys that lead to counters: a map.
+    Counters,
+    /// Ranges of keys. The kernel keeps these in a tree.
+    Intervals,
 }
 
 /// What the keys of a set are.
@@ -70,18 +82,33 @@ impl KeyType {
 impl Set {
     /// `nft add set` or `nft add map`: no error when it is there.
     pub(crate) fn create(&self) -> Request {
+        self.create_with("")
+    }
+
+    /// The same with a comment, unless that is empty.
+    pub(crate) fn create_with(&self, comment: &str) -> Request {
         let (kind, length, order) = self.key.in_nft();
+        let flags = match self.holds {
+            Holds::Keys => 0,
+            Holds::Counters => OBJECTS,
+            Holds::Intervals => INTERVALS,
+        };
         let mut attributes = self
             .named()
-            .with_u32(SET_FLAGS, if self.counters { OBJECTS } else { 0 })
+            .with_u32(SET_FLAGS, flags)
             .with_u32(SET_KEY_TYPE, kind)
             .with_u32(SET_KEY_LENGTH, length)
             .with_u32(SET_ID, ID)
-            .with(SET_USERDATA, &userdata::set(order));
-        if self.counters {
+            .with(SET_USERDATA, &userdata::set(order, comment));
+        if self.holds == Holds::Counters {
             attributes = attributes.with_u32(SET_OBJECT_TYPE, COUNTER);
         }
         self.request("create the set", "", NEW_SET, libc::NLM_F_CREATE, attributes)
+    }
+
+    /// `nft list set`, without its elements.
+    pub(crate) fn look_up(&self) -> Request {
+        self.request("look up the set", "", GET_SET, 0, self.named())
     }
 
     /// `nft delete set`, with its elements; EBUSY while a rule looks in it.

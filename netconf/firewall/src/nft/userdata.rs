@@ -6,24 +6,26 @@
 const COMMENT: u8 = 0;
 /// `NFTNL_UDATA_SET_KEYBYTEORDER`
 const KEY_BYTE_ORDER: u8 = 0;
+/// `NFTNL_UDATA_SET_COMMENT`
+const SET_COMMENT: u8 = 7;
 
 /// The longest comment that nft reads back in (`NFTNL_UDATA_COMMENT_MAXLEN`, less the NUL).
 pub(crate) const COMMENT_LIMIT: usize = 127;
 
 /// A comment, cut to what nft takes.
 pub(super) fn comment(text: &str) -> Vec<u8> {
-    let text = text.get(..text.floor_char_boundary(COMMENT_LIMIT)).unwrap_or_default();
-    let mut value = text.as_bytes().to_vec();
-    value.push(0);
-    let mut userdata = Vec::with_capacity(value.len() + 2);
-    push(&mut userdata, COMMENT, &value);
+    let mut userdata = Vec::with_capacity(text.len() + 3);
+    push_comment(&mut userdata, COMMENT, text);
     userdata
 }
 
-/// What nft wants to know of a set.
-pub(super) fn set(key_byte_order: u32) -> Vec<u8> {
+/// What nft wants to know of a set, and a comment, unless that is empty.
+pub(super) fn set(key_byte_order: u32, comment: &str) -> Vec<u8> {
     let mut userdata = Vec::new();
     push(&mut userdata, KEY_BYTE_ORDER, &key_byte_order.to_ne_bytes());
+    if !comment.is_empty() {
+        push_comment(&mut userdata, SET_COMMENT, comment);
+    }
     userdata
 }
 
@@ -37,6 +39,11 @@ pub(crate) fn comment_of(mut userdata: &[u8]) -> Option<&str> {
         }
         userdata = rest;
     }
+}
+
+fn push_comment(userdata: &mut Vec<u8>, kind: u8, text: &str) {
+    let text = text.get(..text.floor_char_boundary(COMMENT_LIMIT)).unwrap_or_default();
+    push(userdata, kind, &[text.as_bytes(), &[0]].concat());
 }
 
 fn push(userdata: &mut Vec<u8>, kind: u8, value: &[u8]) {

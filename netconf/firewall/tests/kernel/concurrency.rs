@@ -4,9 +4,11 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 
 use cni::Attachment;
-use firewall::{Wanted, add, check, del};
+use firewall::{Wanted, add, check, del, exempt};
 
-use crate::kit::{Namespace, antispoof, attachment, elements, ips, masquerade, ruleset};
+use crate::kit::{
+    Namespace, antispoof, attachment, elements, exempted, ips, masquerade, networks, ruleset,
+};
 
 const MANY: u8 = 50;
 
@@ -61,6 +63,33 @@ fn fifty_first_adds_at_once_all_succeed_and_fifty_dels_leave_nothing() {
             at_once(0..MANY, remove);
             assert_eq!(ruleset(), "");
         }
+    });
+}
+
+#[test]
+fn of_many_changes_of_what_a_network_exempts_one_holds_at_the_end() {
+    Namespace::new().run(|| {
+        let network = who(0).network;
+        // Each number's wish overlaps with some and is apart from others.
+        let wish = |n: u8| {
+            let low = u32::from(n) * 7;
+            let mut wish: Vec<_> = (low..low + 40).map(crate::scale::node).collect();
+            wish.extend(networks(&format!("10.{}.0.0/{} fd00:{n}::/32", n / 3, 16 + n % 3)));
+            wish
+        };
+        for round in 0..10_u8 {
+            at_once(0..20, move |n| {
+                exempt::set(&who(n).network, &wish(n)).unwrap();
+                // Other transactions come in between.
+                if n % 2 == round % 2 { add(&wanted(n)).unwrap() } else { remove(n) }
+            });
+            let same = (0..20).filter(|n| exempt::check(&network, &wish(*n)).unwrap().is_empty());
+            assert_eq!(same.count(), 1, "{:?}", exempted());
+            assert_eq!(exempted().len(), 42);
+        }
+        at_once(0..20, remove);
+        at_once(0..4, |n| exempt::remove(&who(n).network).unwrap());
+        assert_eq!(ruleset(), "");
     });
 }
 

@@ -4,9 +4,11 @@
 use std::collections::BTreeSet;
 use std::process::{Command, Output};
 
-use firewall::{Wanted, add, del, gc};
+use firewall::{Wanted, add, del, exempt, gc};
 
-use crate::kit::{Namespace, antispoof, attachment, ips, masquerade, ruleset};
+use crate::kit::{
+    Namespace, antispoof, attachment, exempted, ips, masquerade, network_exempt, networks, ruleset,
+};
 
 const VERB: &str = "FIREWALL_TEST_VERB";
 
@@ -15,6 +17,14 @@ pub fn wanted() -> Wanted {
     wanted.antispoof = antispoof(attachment("net", "c1"), "veth1", "0a:58:0a:01:00:05").antispoof;
     wanted
 }
+
+/// The same with the exemptions of its network.
+fn heeding() -> Wanted {
+    let with = network_exempt(attachment("net", "c1"), &["10.1.0.5/16", "fd00:1::5/64"]);
+    Wanted { masquerade: with.masquerade, ..wanted() }
+}
+
+const EXEMPT: &str = "192.0.2.1/32 192.0.2.2/32 10.0.0.0/8 fd00::/8 2001:db8::1/128";
 
 /// The verbs, as the processes do them.
 #[test]
@@ -27,6 +37,10 @@ fn a_process_does_the_verb_it_is_told() {
         "del" => del(&c1, Some(&ips(&["10.1.0.5", "fd00:1::5"])), Some(&veth1)).unwrap(),
         "del without addresses" => del(&c1, None, Some(&veth1)).unwrap(),
         "del of the link" => del(&c1, Some(&[]), Some(&veth1)).unwrap(),
+        "add with exemptions" => add(&heeding()).unwrap(),
+        "exempt" => exempt::set(&c1.network, &networks(EXEMPT)).unwrap(),
+        "look for exemptions" => assert!(exempt::is_there(&c1.network).unwrap()),
+        "remove exemptions" => exempt::remove(&c1.network).unwrap(),
         "gc" => gc(&c1.network, &BTreeSet::new()).unwrap(),
         other => panic!("no verb {other}"),
     }
@@ -97,4 +111,27 @@ fn a_del_or_gc_that_failed_or_died_anywhere_is_made_good_by_the_next() {
             },
         );
     }
+}
+
+#[test]
+fn exemptions_are_as_before_or_as_wanted_after_a_change_that_failed_or_died_anywhere() {
+    at_every_request(
+        "exempt",
+        || exempt::set(&"net".parse().unwrap(), &networks("10.0.0.0/16 192.0.2.1/32")).unwrap(),
+        |at| {
+            let found = exempted();
+            let before = found == ["10.0.0.0/16", "192.0.2.1/32"];
+            assert!(before || found.len() == 5, "{at}: {found:?}");
+            assert!(process("exempt", "").status.success(), "{at}");
+            assert_eq!(exempted().len(), 5, "{at}");
+        },
+    );
+    at_every_request(
+        "remove exemptions",
+        || exempt::set(&"net".parse().unwrap(), &networks(EXEMPT)).unwrap(),
+        |at| {
+            assert!(process("remove exemptions", "").status.success(), "{at}");
+            assert_eq!(ruleset(), "", "{at}");
+        },
+    );
 }

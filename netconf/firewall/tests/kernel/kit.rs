@@ -107,8 +107,42 @@ pub fn attachment(network: &str, container: &str) -> Attachment {
 /// Masquerade of addresses.
 pub fn masquerade(attachment: Attachment, addresses: &[&str]) -> Wanted {
     let addresses = addresses.iter().map(|a| a.parse().unwrap()).collect();
-    let masquerade = Some(Masquerade { addresses, exempt: Vec::new() });
+    let masquerade = Some(Masquerade { addresses, ..Masquerade::default() });
     Wanted { attachment, masquerade, antispoof: None }
+}
+
+/// Masquerade of addresses, except to what the network exempts.
+pub fn network_exempt(attachment: Attachment, addresses: &[&str]) -> Wanted {
+    let mut wanted = masquerade(attachment, addresses);
+    wanted.masquerade.as_mut().unwrap().network_exempt = true;
+    wanted
+}
+
+/// What a network exempts, as nft sees it: CIDRs and ranges of both families, sorted.
+pub fn exempted() -> Vec<String> {
+    let text = |element: &serde_json::Value| {
+        if let Some(prefix) = element.get("prefix") {
+            return format!("{}/{}", prefix["addr"].as_str().unwrap(), prefix["len"]);
+        }
+        if let Some(range) = element.get("range") {
+            return format!("{}-{}", range[0].as_str().unwrap(), range[1].as_str().unwrap());
+        }
+        let element = element.get("elem").map_or(element, |e| &e["val"]);
+        let address = element.as_str().unwrap();
+        format!("{address}/{}", if address.contains(':') { 128 } else { 32 })
+    };
+    let sets = items("set").into_iter();
+    let mut texts: Vec<_> = sets
+        .filter(|s| s["name"].as_str().unwrap().starts_with("exempt"))
+        .flat_map(|s| s["elem"].as_array().cloned().unwrap_or_default())
+        .map(|element| text(&element))
+        .collect();
+    texts.sort();
+    texts
+}
+
+pub fn networks(texts: &str) -> Vec<ipnetwork::IpNetwork> {
+    texts.split_whitespace().map(|text| text.parse().unwrap()).collect()
 }
 
 /// Anti-spoofing of a link.

@@ -10,6 +10,7 @@
 )]
 
 mod concurrency;
+mod exempt;
 mod fault;
 mod kit;
 mod lifecycle;

@@ -58,6 +58,45 @@ fn add_and_del_cost_the_same_among_four_thousand() {
 }
 
 #[test]
+fn what_a_network_exempts_costs_an_add_nothing_and_is_sent_only_when_it_differs() {
+    Namespace::new().run(|| {
+        let network = "net".parse().unwrap();
+        let third = |verb| {
+            requests(verb);
+            requests(verb);
+            requests(verb)
+        };
+        let plain = third("add");
+        assert!(process("del", "").status.success());
+        assert_eq!(third("add with exemptions"), plain);
+
+        let first = requests("exempt");
+        assert_eq!(first.get("netfilter transaction"), Some(&1), "{first:?}");
+        let again = requests("exempt");
+        assert_eq!(again.get("netfilter transaction"), None, "{again:?}");
+        let nodes: Vec<_> = (0..10_000_u32).map(node).collect();
+        firewall::exempt::set(&network, &nodes).unwrap();
+        assert_eq!(third("add with exemptions"), plain);
+        let look = requests("look for exemptions");
+        assert_eq!(look.get("netfilter get"), Some(&1), "{look:?}");
+        assert_eq!(look.values().sum::<usize>(), 2, "and a socket: {look:?}");
+        let shrinks = requests("exempt");
+        assert_eq!(shrinks.get("netfilter transaction"), Some(&1), "{shrinks:?}");
+    });
+}
+
+/// The address of one of many nodes, half of them of IPv6.
+pub fn node(n: u32) -> ipnetwork::IpNetwork {
+    let (high, low) = (n >> 8 & 0xff, n & 0xff);
+    let text = if n.is_multiple_of(2) {
+        format!("172.16.{high}.{low}/32")
+    } else {
+        format!("2001:db8::{high:x}:{low:x}/128")
+    };
+    text.parse().unwrap()
+}
+
+#[test]
 fn an_attachment_without_addresses_is_removed_without_a_look_at_others_addresses() {
     Namespace::new().run(|| {
         populate(0..1);

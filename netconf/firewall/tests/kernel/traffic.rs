@@ -4,9 +4,12 @@ use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::process::Command;
 use std::time::Duration;
 
-use firewall::{add, check, del};
+use cni::NetworkName;
+use firewall::{add, check, del, exempt};
 
-use crate::kit::{Namespace, antispoof, attachment, ips, masquerade, tool};
+use crate::kit::{
+    Namespace, antispoof, attachment, ips, masquerade, network_exempt, networks, tool,
+};
 
 /// A pod behind a routed veth, so that all of its packets pass the node's postrouting, and a
 /// world outside that has a way back to the pod in any case.
@@ -126,6 +129,31 @@ fn a_pod_is_seen_outside_under_the_nodes_address_and_in_its_subnet_under_its_own
     });
     assert_eq!(net.seen_at("192.0.2.2"), "10.1.0.5");
     assert_eq!(net.seen_at("2001:db8::2"), "fd00:1::5");
+}
+
+#[test]
+fn what_a_network_exempts_sees_the_pods_own_address_at_once() {
+    let net = Routed::new();
+    let network: NetworkName = "net".parse().unwrap();
+    let change = |wanted: &'static str| {
+        let network = network.clone();
+        net.node.run(move || exempt::set(&network, &networks(wanted)).unwrap());
+    };
+    let addresses = ["10.1.0.5/16", "fd00:1::5/64"];
+    net.node.run(move || add(&network_exempt(attachment("net", "c1"), &addresses)).unwrap());
+    let seen = || ["192.0.2.2", "198.51.100.1", "2001:db8::2"].map(|target| net.seen_at(target));
+    assert_eq!(seen(), ["192.0.2.1", "192.0.2.1", "2001:db8::1"], "nothing is exempt yet");
+    change("192.0.2.2/32 2001:db8::2/128");
+    assert_eq!(seen(), ["10.1.0.5", "192.0.2.1", "fd00:1::5"]);
+    change("198.51.0.0/16 198.51.100.0/24 192.0.2.0/31 2001:db8::3/128");
+    assert_eq!(seen(), ["192.0.2.1", "10.1.0.5", "2001:db8::1"]);
+    change("198.51.100.0/31 192.0.2.2/31 ::/0");
+    assert_eq!(seen(), ["10.1.0.5", "10.1.0.5", "fd00:1::5"]);
+    change("");
+    assert_eq!(seen(), ["192.0.2.1", "192.0.2.1", "2001:db8::1"]);
+    // Another network's exemptions are of no account.
+    net.node.run(|| exempt::set(&"net2".parse().unwrap(), &networks("0.0.0.0/0")).unwrap());
+    assert_eq!(net.seen_at("192.0.2.2"), "192.0.2.1");
 }
 
 #[test]

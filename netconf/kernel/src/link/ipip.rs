@@ -40,7 +40,9 @@ pub fn create(name: &str, device: &Ipip, mtu: Option<u32>) -> Request {
     Request::new("create the IPIP device", name, flags, kind::NEW_LINK, &link.build())
 }
 
-/// Changes a device that exists.
+/// Changes a device that exists: all but whether it has a remote and whether it is external. EINVAL
+/// for those (net/ipv4/ip_tunnel.c, `ip_tunnel_changelink`) and for `tunl0`, EEXIST where another
+/// device has the same ends.
 ///
 /// `ip link set NAME type ipip local IP ...`
 pub fn change(index: u32, name: &str, device: &Ipip) -> Request {

@@ -1,11 +1,13 @@
 //! Routes that the kernel has, many at once.
 
+use std::fmt;
+
 use netlink_packet_route::AddressFamily;
 use netlink_packet_route::route::{RouteAttribute, RouteHeader, RouteMessage, RouteProtocol};
 
 use super::read::{Received, read};
 use super::{Installed, Kind, Route};
-use crate::message::kind;
+use crate::message::{Object, kind};
 use crate::{Result, Socket};
 
 /// The main table.
@@ -17,11 +19,7 @@ const MAIN: u32 = RouteHeader::RT_TABLE_MAIN as u32;
 pub fn list(socket: &Socket, link: u32, ipv6: bool, table: u32) -> Result<Vec<Route>> {
     let mut filter = filter(ipv6, table);
     filter.attributes.push(RouteAttribute::Oif(link));
-    let answer = match socket.dump("list the routes of link", link, kind::GET_ROUTE, &filter) {
-        // The table does not exist before its first route.
-        Err(e) if e.is_gone() => return Ok(Vec::new()),
-        other => other?,
-    };
+    let answer = dump(socket, "list the routes of link", link, &filter)?;
     let routes = answer.iter().filter_map(|object| read(object, ipv6));
     let routes = routes.filter(|r| r.route.table() == table && r.route.kind == Kind::Unicast);
     Ok(routes.filter_map(|received| part(received, link)).collect())
@@ -42,7 +40,7 @@ fn part(mut received: Received, link: u32) -> Option<Route> {
 pub fn of_protocol(socket: &Socket, ipv6: bool, protocol: u8) -> Result<Vec<Installed>> {
     let mut filter = filter(ipv6, MAIN);
     filter.header.protocol = RouteProtocol::from(protocol);
-    let answer = socket.dump("list the routes of protocol", protocol, kind::GET_ROUTE, &filter)?;
+    let answer = dump(socket, "list the routes of protocol", protocol, &filter)?;
     let all = answer.iter().filter_map(|object| installed(read(object, ipv6)?));
     Ok(all.filter(|installed| installed.route.protocol == protocol).collect())
 }
@@ -54,7 +52,7 @@ pub fn of_protocol(socket: &Socket, ipv6: bool, protocol: u8) -> Result<Vec<Inst
 pub fn through(socket: &Socket, ipv6: bool, link: u32) -> Result<Vec<Installed>> {
     let mut filter = filter(ipv6, MAIN);
     filter.attributes.push(RouteAttribute::Oif(link));
-    let answer = socket.dump("list the routes of link", link, kind::GET_ROUTE, &filter)?;
+    let answer = dump(socket, "list the routes of link", link, &filter)?;
     let all = answer.iter().filter_map(|object| installed(read(object, ipv6)?));
     let kernels_own = u8::from(RouteProtocol::Kernel);
     let others = all.filter(|installed| installed.route.protocol != kernels_own);
@@ -69,6 +67,19 @@ fn installed(received: Received) -> Option<Installed> {
         return None;
     }
     Some(Installed { link, route })
+}
+
+fn dump(
+    socket: &Socket,
+    op: &'static str,
+    on: impl fmt::Display,
+    filter: &RouteMessage,
+) -> Result<Vec<Object>> {
+    match socket.dump(op, on, kind::GET_ROUTE, filter) {
+        // A table, main too, does not exist before its first route; a link that is gone has none.
+        Err(e) if e.is_gone() => Ok(Vec::new()),
+        other => other,
+    }
 }
 
 fn filter(ipv6: bool, table: u32) -> RouteMessage {

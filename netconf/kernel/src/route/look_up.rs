@@ -53,7 +53,8 @@ pub fn request(address: IpAddr) -> Request {
     Request::new("look up the route to", address, 0, kind::GET_ROUTE, &message)
 }
 
-/// What such a request was answered. Of several hops it is the first.
+/// What such a request was answered. Of several hops it is the one that the kernel names first: for
+/// IPv6 the one that it would take.
 pub fn found(address: IpAddr, answer: Result<Vec<Object>>) -> Result<Option<Lookup>> {
     let objects = match answer {
         Ok(objects) => objects,

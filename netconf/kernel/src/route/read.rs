@@ -113,3 +113,28 @@ fn hops_of(value: &[u8]) -> Vec<Hop> {
     };
     std::iter::from_fn(next).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn malformed_messages_are_no_routes_and_cause_no_panic() {
+        let object = |payload: Vec<u8>| Object { kind: kind::NEW_ROUTE, payload };
+        assert!(read(&object(vec![]), false).is_none());
+        let header = [2, 24, 0, 0, 254, 112, 0, 1, 4, 0, 0, 0];
+        let whole = read(&object(header.to_vec()), false).unwrap();
+        assert!(whole.route.onlink && whole.route.protocol == 112);
+        assert!(read(&object(header.to_vec()), true).is_none());
+        // A prefix longer than an address, an address of no family.
+        assert!(read(&object([&[2, 33], &header[2..]].concat()), false).is_none());
+        assert!(read(&object([&header[..], &[7, 0, 1, 0, 10, 1, 2]].concat()), false).is_none());
+        // Hops that are cut short, or claim to be of no length at all.
+        for claimed in 0..24 {
+            let hop = [claimed, 0, 0, 0, 3, 0, 0, 0, 8, 0, 5, 0, 10, 0, 0, 9];
+            let all = [&header[..], &[20, 0, 9, 0], &hop].concat();
+            let hops = read(&object(all), false).unwrap().hops;
+            assert_eq!(!hops.is_empty(), (8..=16).contains(&claimed), "{claimed}");
+        }
+    }
+}

@@ -1,6 +1,6 @@
 //! What a tunnel device holds: addresses, neighbours, FDB entries.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use ipnetwork::IpNetwork;
 use kernel::address::{Address, host};
@@ -75,23 +75,18 @@ fn addresses(
 type Pairs<K, V> = Vec<(K, V)>;
 
 /// What is missing or differs, and what is to be removed; what differs is replaced by its key.
-fn compare<K: Ord + Copy, V: PartialEq + Copy>(
+fn compare<K: Ord + Copy, V: Ord + Copy>(
     wanted: Option<&BTreeMap<K, V>>,
     has: impl Iterator<Item = (K, V)>,
 ) -> (Pairs<K, V>, Pairs<K, V>) {
-    let mut right = BTreeSet::new();
-    let mut differing = Vec::new();
-    let mut idle = Vec::new();
-    for (key, value) in has {
-        match wanted.and_then(|wanted| wanted.get(&key)) {
-            Some(wanted) if *wanted == value => {
-                right.insert(key);
-            }
-            Some(_) => differing.push((key, value)),
-            None => idle.push((key, value)),
-        }
-    }
-    idle.extend(differing.into_iter().filter(|(key, _)| right.contains(key)));
+    let mut has: Vec<_> = has.collect();
+    has.sort_unstable();
+    let is_there = |pair: &(K, V)| has.binary_search(pair).is_ok();
+    let is_idle = |(key, value): &(K, V)| match wanted.and_then(|wanted| wanted.get(key)) {
+        Some(right) => right != value && is_there(&(*key, *right)),
+        None => true,
+    };
     let wanted = wanted.into_iter().flatten().map(|(key, value)| (*key, *value));
-    (wanted.filter(|(key, _)| !right.contains(key)).collect(), idle)
+    let missing = wanted.filter(|pair| !is_there(pair)).collect();
+    (missing, has.iter().copied().filter(is_idle).collect())
 }

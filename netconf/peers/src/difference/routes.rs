@@ -26,13 +26,13 @@ pub fn compare(
     steps: &mut Steps,
 ) {
     let links = Links { have, own: !options.backend.is_fallback() };
-    let wanted: BTreeMap<Key, Wanted<'_>> = plan
+    let mut wanted: BTreeMap<Key, Wanted<'_>> = plan
         .routes
         .iter()
         .filter_map(|route| links.wanted(route, options.protocol))
         .map(|wanted| (key(&wanted.route), wanted))
         .collect();
-    let destinations: BTreeSet<_> = wanted.keys().map(|(dst, _)| *dst).collect();
+    let blocking = Blocking::of(have, wanted.values());
     let ours = |installed: &Installed| {
         let Installed { link, route } = installed;
         link.is_some_and(|link| links.is_own_tunnel(link)) && route.protocol != PROTOCOL_KERNEL
@@ -41,34 +41,38 @@ pub fn compare(
     let remove =
         |installed: &Installed| Change::RemoveRoute(installed.clone(), links.name(installed.link));
 
-    let mut right = BTreeSet::new();
     let mut differing: BTreeMap<Key, Vec<&Installed>> = BTreeMap::new();
     for installed in &have.routes {
         let key = key(&installed.route);
-        match wanted.get(&key) {
-            Some(wanted) if wanted.is(installed) => {
-                right.insert(key);
-            }
-            Some(_) => differing.entry(key).or_default().push(installed),
-            None if !ours(installed) => {}
-            None if destinations.contains(&key.0) => steps.replaced.push(remove(installed)),
-            None => steps.lost.push(remove(installed)),
+        if let Some(right) = wanted.get_mut(&key).filter(|wanted| wanted.is(installed)) {
+            right.installed = true;
+            continue;
+        }
+        let ours = ours(installed);
+        let any_metric = (key.0, 0)..=(key.0, u32::MAX);
+        if ours && blocking.is(installed) {
+            steps.lost.push(remove(installed));
+        } else if wanted.contains_key(&key) {
+            differing.entry(key).or_default().push(installed);
+        } else if ours && wanted.range(any_metric).next().is_some() {
+            steps.replaced.push(remove(installed));
+        } else if ours {
+            steps.lost.push(remove(installed));
         }
     }
     for (key, others) in &differing {
-        let obsolete = others.iter().filter(|installed| ours(installed)).map(|i| remove(i));
-        if right.contains(key) {
-            steps.replaced.extend(obsolete);
-        } else {
-            // The kernel replaces the first of them and leaves the others, which it may prefer.
-            let replaced = usize::from(!wanted.get(key).is_some_and(|w| w.is_barred_by(others)));
-            steps.lost.extend(obsolete.skip(replaced));
-        }
+        let Some(wanted) = wanted.get_mut(key) else { continue };
+        // Of several with one identity the kernel replaces the first and leaves the others, which
+        // it may prefer later on. It removes by less than is compared here and may take the right
+        // one: that is then set again.
+        let spared = usize::from(!wanted.installed);
+        let obsolete = others.iter().filter(|installed| ours(installed)).skip(spared);
+        let before = steps.lost.len();
+        steps.lost.extend(obsolete.map(|installed| remove(installed)));
+        wanted.installed &= steps.lost.len() == before;
     }
-    let missing = wanted.into_iter().filter(|(key, _)| !right.contains(key));
-    steps
-        .routes
-        .extend(missing.map(|(_, wanted)| Change::SetRoute(wanted.link.cloned(), wanted.route)));
+    let missing = wanted.into_values().filter(|wanted| !wanted.installed);
+    steps.routes.extend(missing.map(|wanted| Change::SetRoute(wanted.link.cloned(), wanted.route)));
 }
 
 fn key(route: &Route) -> Key {
@@ -81,6 +85,8 @@ fn key(route: &Route) -> Key {
 struct Wanted<'h> {
     link: Option<&'h Link>,
     route: Route,
+    /// It is there.
+    installed: bool,
 }
 
 impl Wanted<'_> {
@@ -95,16 +101,28 @@ impl Wanted<'_> {
             && has.kind == wanted.kind
             && has.protocol == wanted.protocol
     }
+}
 
-    /// True where the kernel would refuse it as long as the others are there: it takes no IPv6
-    /// gateway on a link that its table leads to by another one (net/ipv6/route.c,
-    /// `ip6_route_check_nh_onlink`), and that of a tunnel lies in the destination itself.
-    fn is_barred_by(&self, others: &[&Installed]) -> bool {
-        let route = &self.route;
-        let IpNetwork::V6(dst) = route.dst else { return false };
-        let within = matches!(route.gw, Some(IpAddr::V6(gw)) if dst.contains(gw));
-        let link = self.link.map(|link| link.index);
-        route.onlink && within && others.iter().any(|installed| installed.link != link)
+/// IPv6 refuses a gateway behind the tunnel, on the link or not, as long as a route leads to it
+/// through another link (net/ipv6/route.c, `ip6_route_check_nh_onlink`). So the route to a peer that
+/// was reached directly cannot be replaced by one through the tunnel; it has to go before.
+struct Blocking {
+    tunnel: Option<u32>,
+    gateways: BTreeSet<IpAddr>,
+}
+
+impl Blocking {
+    fn of<'w>(have: &Have, wanted: impl Iterator<Item = &'w Wanted<'w>>) -> Self {
+        let tunnel = have.tunnels.v6.as_ref().map(|tunnel| tunnel.link.index);
+        let tunnelled = wanted
+            .filter(|wanted| wanted.route.dst.is_ipv6() && wanted.link.map(|l| l.index) == tunnel);
+        Self { tunnel, gateways: tunnelled.filter_map(|wanted| wanted.route.gw).collect() }
+    }
+
+    fn is(&self, installed: &Installed) -> bool {
+        let Installed { link, route } = installed;
+        let range = route.dst.network()..=route.dst.broadcast();
+        link.is_some() && *link != self.tunnel && self.gateways.range(range).next().is_some()
     }
 }
 
@@ -133,7 +151,7 @@ impl<'h> Links<'h> {
             onlink: route.onlink,
             ..Route::to(route.dst)
         };
-        Some(Wanted { link, route })
+        Some(Wanted { link, route, installed: false })
     }
 
     fn tunnels(&self) -> impl Iterator<Item = &'h Link> {

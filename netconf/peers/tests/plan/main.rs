@@ -8,7 +8,9 @@
     reason = "what a test did not expect fails it"
 )]
 
+mod commands;
 mod devices;
+mod differences;
 mod fleets;
 mod plans;
 mod properties;

@@ -43,12 +43,10 @@ pub fn node4(n: u8) -> Value {
 }
 
 pub fn file(local: Value, peers: Vec<Value>) -> Value {
-    json!({
-        "version": 1,
-        "clusterCIDRs": ["10.244.0.0/16", "fd00:244::/32"],
-        "local": local,
-        "peers": peers,
-    })
+    let mut file = json!({"version": 1, "clusterCIDRs": ["10.244.0.0/16", "fd00:244::/32"]});
+    file["local"] = local;
+    file["peers"] = Value::Array(peers);
+    file
 }
 
 pub fn parse(file: &Value) -> Result<Fleet, cni::Error> {

@@ -1,6 +1,7 @@
 //! A model of the kernel, as far as changes concern it. It refuses what the kernel refuses, and
 //! panics where a packet would take a way that is half made.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use ipnetwork::IpNetwork;
@@ -179,11 +180,23 @@ impl World {
                 assert!(tunnel.fdb.iter().any(|entry| entry.mac == mac), "no entry yet: {change}");
             }
         }
+        self.check_gateway(link, route, change);
         let installed = Installed { link: link.map(|link| link.index), route: route.clone() };
         let same = |i: &Installed| (i.route.dst, i.route.priority) == (route.dst, route.priority);
         match self.routes.iter().position(same) {
             Some(at) => self.routes[at] = installed,
             None => self.routes.push(installed),
+        }
+    }
+
+    /// IPv6 takes no gateway to which a route leads through another link, on the link or not.
+    fn check_gateway(&self, link: Option<&Link>, route: &Route, change: &Change) {
+        let Some(gw) = route.gw.filter(|gw| gw.is_ipv6() && route.onlink) else { return };
+        let unicast = |i: &&Installed| i.route.kind != Kind::Blackhole && i.route.dst.prefix() > 0;
+        let leading = self.routes.iter().filter(unicast).filter(|i| i.route.dst.contains(gw));
+        let order = |i: &&Installed| (i.route.dst.prefix(), Reverse(i.route.priority));
+        if let Some(best) = leading.max_by_key(order) {
+            assert_eq!(best.link, link.map(|link| link.index), "device mismatch: {change}");
         }
     }
 }

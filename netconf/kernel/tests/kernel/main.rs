@@ -1,14 +1,20 @@
 //! The kernel crate against the kernel, judged by `ip`.
 #![allow(
     clippy::expect_used,
+    clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
     reason = "a test fails by panicking, and so do the functions that serve it"
 )]
 
+mod entries;
+mod many;
+mod routes;
+mod tunnels;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use kernel::link::{self, Veth};
+use kernel::link::{self, Link, Veth};
 use kernel::{MacAddr, Netns, Socket, address, route, sysctl};
 
 fn mac(last: u8) -> MacAddr {
@@ -23,6 +29,40 @@ fn veth<'a>(name: &'a str, peer_name: &'a str) -> Veth<'a> {
 fn inside(test: impl FnOnce(&testkit::Netns) + Send) {
     let netns = testkit::Netns::new();
     netns.enter(|| test(&netns));
+}
+
+/// A link that leads nowhere, but is up and has the addresses 192.0.2.1/24 and fd00:2::1/64.
+fn underlay(netns: &testkit::Netns, socket: &Socket) -> Link {
+    netns.run(&["ip", "link", "add", "u0", "type", "veth", "peer", "name", "u1"]);
+    for command in [
+        "ip link set u1 up",
+        "ip link set u0 up",
+        "ip addr add 192.0.2.1/24 dev u0",
+        "ip addr add fd00:2::1/64 dev u0 nodad",
+    ] {
+        netns.run(&command.split(' ').collect::<Vec<_>>());
+    }
+    link::get(socket, "u0").unwrap().unwrap()
+}
+
+/// A VXLAN device over it, up.
+fn tunnel(socket: &Socket, underlay: &Link, name: &str, vni: u32, local: &str) -> Link {
+    let device = link::Vxlan {
+        vni,
+        underlay: Some(underlay.index),
+        local: Some(local.parse().unwrap()),
+        port: 8472,
+        ..link::Vxlan::default()
+    };
+    socket.run(link::create_vxlan(name, &device, mac(0x66), None)).unwrap();
+    socket.run(link::disable_address_generation(name)).unwrap();
+    let link = link::get(socket, name).unwrap().unwrap();
+    socket.run(link::set_up(link.index, name)).unwrap();
+    link
+}
+
+fn ip(netns: &testkit::Netns, command: &str) {
+    netns.run(&[&["ip"], command.split(' ').collect::<Vec<_>>().as_slice()].concat());
 }
 
 #[test]
