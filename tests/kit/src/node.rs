@@ -99,6 +99,8 @@ impl Node {
         for (netns, link, v4, v6) in
             [(&self.netns, "up0", UPLINK_V4, UPLINK_V6), (&outside, "up1", OUTSIDE_V4, OUTSIDE_V6)]
         {
+            // No link-local address is probed for, without which the node would ask for nobody.
+            netns.set_sysctl(&format!("net/ipv6/conf/{link}/accept_dad"), "0");
             netns.run(&["ip", "addr", "add", &format!("{v4}/24"), "dev", link]);
             netns.run(&["ip", "addr", "add", &format!("{v6}/64"), "dev", link, "nodad"]);
             netns.run(&["ip", "link", "set", link, "up"]);

@@ -96,6 +96,8 @@ fn without_a_tunnel_a_peer_behind_a_router_is_named_and_the_near_one_served() {
         for ip in cluster.attachment(3).ips() {
             assert!(silent(&output.0, &ip), "{ip}");
         }
+        // It is said whenever the node's part is gone through.
+        cluster.fleet.write(1);
         let pod = node.pod();
         let said = node.add(&cluster.conf(1), &pod, "eth0");
         said.ok();

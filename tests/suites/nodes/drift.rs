@@ -61,9 +61,6 @@ fn a_route_of_ours_too_many_is_named_and_removed(mode: Mode) {
 fn a_blackhole_that_is_gone_is_named_and_made_again(mode: Mode) {
     let cluster = Cluster::new(mode);
     mended(&cluster, &["route del blackhole 10.244.1.0/24 proto 112"], &["10.244.1.0/24"]);
-    // What nobody has is not sent out to look for it.
-    let refused = cluster.pod(1).try_run(&["ping", "-c", "1", "-W", "2", "10.244.1.250"]);
-    assert!(refused.is_err());
 }
 
 mod tunnels {
@@ -129,5 +126,4 @@ mod tunnels {
             }
         }
     }
-
 }

@@ -41,15 +41,14 @@ fn pods_have_what_the_underlay_leaves(mode: Mode) {
 }
 
 fn a_full_packet_passes_and_one_byte_more_is_refused(mode: Mode) {
-    for pods in mode.all_pods() {
-        for more in [json!({}), json!({"attach": "ptp"})] {
-            let cluster = Cluster::of(mode, Underlay::Segment, *pods, more);
-            let full = 1500 - mode.overhead(*pods);
-            for ip in cluster.attachment(2).ips() {
-                assert!(fits(cluster.pod(1), &ip, full), "{full} bytes to {ip}");
-                assert!(too_big(cluster.pod(1), &ip, full + 1), "{full} bytes and one to {ip}");
-                assert!(fits(cluster.node(1), &ip, full), "{full} bytes from the node to {ip}");
-            }
+    let bridged = mode.all_pods().iter().map(|pods| (*pods, json!({})));
+    for (pods, more) in bridged.chain([(mode.pods(), json!({"attach": "ptp"}))]) {
+        let cluster = Cluster::of(mode, Underlay::Segment, pods, more);
+        let full = 1500 - mode.overhead(pods);
+        for ip in cluster.attachment(2).ips() {
+            assert!(fits(cluster.pod(1), &ip, full), "{full} bytes to {ip}");
+            assert!(too_big(cluster.pod(1), &ip, full + 1), "{full} bytes and one to {ip}");
+            assert!(fits(cluster.node(1), &ip, full), "{full} bytes from the node to {ip}");
         }
     }
 }
