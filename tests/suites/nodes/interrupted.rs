@@ -31,8 +31,23 @@ fn alone(node: &Node, mode: Mode, more: Value) -> Value {
     with(conf, more)
 }
 
+/// The same with the fleet in the configuration. A file that was written a moment ago is compared
+/// anew until it has rested, so that the points of a call would depend on the time.
+fn inline(node: &Node, mode: Mode) -> Value {
+    let mut conf = alone(node, mode, file(mode != Mode::Ipip, &[2, 3]));
+    conf.as_object_mut().expect("an object").remove("peersFile");
+    conf
+}
+
 /// Writes a peer file with these peers.
 fn write(node: &Node, dual: bool, peers: &[usize]) {
+    let (path, new) = (node.directory().join("peers.json"), node.directory().join("peers.new"));
+    std::fs::write(&new, file(dual, peers).to_string()).expect("a peer file");
+    std::fs::rename(&new, &path).expect("the peer file");
+}
+
+/// A peer file's content.
+fn file(dual: bool, peers: &[usize]) -> Value {
     let list = |v4: String, v6: String| if dual { json!([v4, v6]) } else { json!([v4]) };
     let entry = |n: usize| {
         json!({
@@ -41,13 +56,10 @@ fn write(node: &Node, dual: bool, peers: &[usize]) {
             "nodeIPs": list(format!("192.168.2.{n}"), format!("fd00:192:168:2::{n}")),
         })
     };
-    let file = json!({
+    json!({
         "version": 1, "clusterCIDRs": list("10.244.0.0/16".into(), "fd00:244::/32".into()),
         "local": entry(1), "peers": peers.iter().map(|n| entry(*n)).collect::<Vec<Value>>(),
-    });
-    let (path, new) = (node.directory().join("peers.json"), node.directory().join("peers.new"));
-    std::fs::write(&new, file.to_string()).expect("a peer file");
-    std::fs::rename(&new, &path).expect("the peer file");
+    })
 }
 
 const HOST_GW: Network = |node| alone(node, Mode::HostGw, json!({}));
@@ -124,13 +136,13 @@ macro_rules! walk {
                 #[test]
                 fn add_at_every_point() {
                     testkit::need!($($need),*);
-                    walk::adds($network, $stride);
+                    walk::adds(|node| inline(node, Mode::$mode), $stride);
                 }
 
                 #[test]
                 fn del_at_every_point() {
                     testkit::need!($($need),*);
-                    walk::dels($network, $stride);
+                    walk::dels(|node| inline(node, Mode::$mode), $stride);
                 }
 
                 #[test]
@@ -153,13 +165,13 @@ walk! {
 #[test]
 fn check_at_every_point() {
     testkit::need!(Speed);
-    walk::checks(HOST_GW);
-    walk::checks(VXLAN);
+    walk::checks(|node| inline(node, Mode::HostGw));
+    walk::checks(|node| inline(node, Mode::Vxlan));
 }
 
 #[test]
 fn gc_at_every_point() {
     testkit::need!(Speed);
-    walk::collections(HOST_GW);
-    walk::collections(VXLAN);
+    walk::collections(|node| inline(node, Mode::HostGw));
+    walk::collections(|node| inline(node, Mode::Vxlan));
 }
