@@ -11,7 +11,6 @@
 mod directory;
 mod index;
 mod lease;
-mod regular;
 mod scan;
 
 use std::collections::BTreeSet;
@@ -21,7 +20,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use cni::{Attachment, Code, ContainerId, Error, IfName, NetworkName};
-use kernel::fault;
+use kernel::{fault, regular};
 
 use crate::range::{RangeSet, Span};
 use directory::Directory;

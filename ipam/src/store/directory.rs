@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use cni::{Attachment, Code, Error, NetworkName};
-use kernel::fault;
+use kernel::{fault, regular};
 
-use super::{Content, Holder, overwrite, regular};
+use super::{Content, Holder, overwrite};
 
 /// A lease before it gets its name. The reference reads it like every file here, and passes over
 /// it, because the name is no address. There is one at most: the lock is held.

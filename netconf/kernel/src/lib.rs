@@ -20,6 +20,7 @@ pub mod neighbour;
 pub mod netfilter;
 mod netns;
 pub mod offload;
+pub mod regular;
 pub mod route;
 mod socket;
 pub mod sysctl;

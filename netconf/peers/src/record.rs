@@ -6,20 +6,23 @@
 //! namespace that it was made in. A boot empties the directory; nothing needs to outlive it.
 
 use std::fs::{self, DirBuilder, File};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::net::IpAddr;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
-use cni::{Code, Error};
+use cni::{Code, Error, Json};
 use ipnetwork::IpNetwork;
-use kernel::fault;
+use kernel::{fault, regular};
 use serde::{Deserialize, Serialize};
 
 use crate::Fault;
 
 /// Of this form.
 const VERSION: u32 = 1;
+
+/// A record is not larger; it grows by a line for each peer that is not served.
+const LARGEST: u64 = 4 << 20;
 
 /// The record of a network.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,8 +72,10 @@ impl Record {
 
     /// The record in a state directory. One that is missing or damaged is an empty one.
     pub fn read(state: &Path) -> Self {
-        let read = fs::read(path(state)).ok();
-        let record = read.and_then(|text| serde_json::from_slice::<Self>(&text).ok());
+        let record = read(&path(state)).and_then(|text| {
+            let tree = Json::parse(&text, "the record").ok()?;
+            tree.decode::<Self>().ok()
+        });
         record.filter(|record| record.version == VERSION).unwrap_or_default()
     }
 
@@ -81,7 +86,11 @@ impl Record {
         let text = serde_json::to_vec(self).map_err(io::Error::from);
         fault::point("write the record")
             .and(text)
-            .and_then(|text| File::create(&unfinished)?.write_all(&text))
+            .and_then(|text| {
+                let mut new = File::options();
+                let new = new.create(true).truncate(true).write(true);
+                regular::open(new, &unfinished)?.write_all(&text)
+            })
             .and_then(|()| fs::rename(&unfinished, &path))
             .map_err(|e| failed("write", &path, &e))
     }
@@ -98,11 +107,18 @@ impl Lock {
         fault::point("lock the state directory")
             .and_then(|()| DirBuilder::new().recursive(true).mode(0o755).create(state))
             .map_err(|e| failed("make the directory", state, &e))?;
-        let opened = File::options().create(true).truncate(false).write(true).open(&path);
+        let opened = regular::open(File::options().create(true).truncate(false).write(true), &path);
         let file = opened.map_err(|e| failed("open", &path, &e))?;
         file.lock().map_err(|e| failed("lock", &path, &e))?;
         Ok(Self(file))
     }
+}
+
+fn read(path: &Path) -> Option<Vec<u8>> {
+    let mut text = Vec::new();
+    let file = regular::open(File::options().read(true), path).ok()?;
+    file.take(LARGEST).read_to_end(&mut text).ok()?;
+    Some(text)
 }
 
 fn path(state: &Path) -> PathBuf {

@@ -151,7 +151,7 @@ impl<'a> Network<'a> {
         let seen = glance(socket, &looks);
         let same = std::iter::zip(seen, &settled.sights)
             .all(|(seen, sight)| seen.is_ok_and(|seen| describe(&seen) == sight.seen));
-        Ok(same.then(|| Ground {
+        Ok(same.then_some(Ground {
             mtu: settled.mtu,
             pod_cidrs: settled.pod_cidrs,
             faults: settled.faults,

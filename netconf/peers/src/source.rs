@@ -2,11 +2,12 @@
 
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use cni::{Code, Error, Json};
+use kernel::regular;
 use serde::{Deserialize, Serialize};
 
 use crate::Fleet;
@@ -95,16 +96,8 @@ fn read(path: &Path) -> Result<(Vec<u8>, Identity), Error> {
         error
     };
     for _ in 0..TRIES {
-        // Opening a FIFO must not wait for anybody.
-        let opened = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path);
-        let file = opened.map_err(|e| failed(&e))?;
+        let file = regular::open(File::options().read(true), path).map_err(|e| failed(&e))?;
         let before = file.metadata().map_err(|e| failed(&e))?;
-        if !before.is_file() {
-            return Err(Error::new(
-                Code::IO,
-                format!("peersFile {}: is not an ordinary file", path.display()),
-            ));
-        }
         if before.size() > LARGEST {
             return Err(Error::new(
                 Code::IO,
@@ -137,13 +130,13 @@ mod tests {
     #[test]
     fn what_cannot_be_a_peer_file_is_refused_without_waiting() {
         let directory = tempfile::tempdir().unwrap();
-        assert!(failure(directory.path()).msg.ends_with("is not an ordinary file"));
+        assert!(failure(directory.path()).msg.ends_with("not a regular file but a directory"));
         let missing = failure(&directory.path().join("none"));
         assert_eq!(missing.code, Code::IO);
         assert!(missing.details.contains("peersFile"), "{missing}");
         let fifo = directory.path().join("fifo");
         nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
-        assert!(failure(&fifo).msg.ends_with("is not an ordinary file"));
+        assert!(failure(&fifo).msg.ends_with("not a regular file but a FIFO"));
         let large = directory.path().join("large");
         File::create(&large).unwrap().set_len(LARGEST + 1).unwrap();
         assert!(failure(&large).msg.ends_with("are no peer file"));

@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
-use crate::store::regular;
+use kernel::regular;
 
 /// Bytes that are read and written at places.
 #[derive(Debug)]

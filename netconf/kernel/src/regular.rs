@@ -1,21 +1,17 @@
-//! Opening a file of the store without ever waiting for it.
+//! Opening a file without ever waiting for it.
 
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
-use nix::errno::Errno;
-use nix::fcntl::OFlag;
-
 /// Opens the file at `path`, which must be a regular one, links followed. To open a FIFO would wait
-/// for its other end, and the whole network with it, since the lock is held; see fifo(7).
+/// for its other end, and with it whoever waits for a lock that is held; see fifo(7).
 /// [`io::ErrorKind::InvalidInput`] when it is something else.
 pub fn open(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
-    let flags = OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
-    let file = match options.custom_flags(flags.bits()).open(path) {
+    let file = match options.custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path) {
         // A socket, or a FIFO that nobody reads.
-        Err(e) if e.raw_os_error() == Some(Errno::ENXIO as i32) => {
+        Err(e) if e.raw_os_error() == Some(libc::ENXIO) => {
             return Err(not("a socket or FIFO"));
         }
         other => other?,
