@@ -8,6 +8,9 @@ use crate::config::{Config, Join};
 use crate::derive::on_node;
 use crate::node;
 
+/// How many differences are told. There may be one for each of thousands of peers.
+const TOLD: usize = 50;
+
 /// Compares both. Code 103 with every difference.
 pub fn check(config: &Config, call: &Call) -> Result<(), Error> {
     let (ground, mut found) = node::network(config).compare(|plan| beside(config, plan))?;
@@ -17,6 +20,11 @@ pub fn check(config: &Config, call: &Call) -> Result<(), Error> {
     errors.extend(config.join.check(&derived).err());
     if !found.is_empty() {
         let network = &call.conf.network;
+        let more = found.len().saturating_sub(TOLD);
+        found.truncate(TOLD);
+        if more > 0 {
+            found.push(format!("and {more} more"));
+        }
         let msg = format!("{network} on this node is not as it should be: {}", found.join("; "));
         errors.push(Error::new(Code::CHECK, msg));
     }

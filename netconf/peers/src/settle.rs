@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use cni::{Code, Error};
+use cni::Error;
 use ipnetwork::IpNetwork;
 use kernel::link::{self, Link};
-use kernel::route::Lookup;
+use kernel::route::{Lookup, look_up};
 use kernel::{Look, Netns, Seen, Socket, glance};
 use sha2::{Digest as _, Sha256};
 
@@ -115,6 +115,7 @@ impl<'a> Network<'a> {
         let domain = planned.domain(&before);
         let changes = planned.changes(&socket, &tunnels, &self.config.options, &domain)?;
         words.extend(changes.iter().map(|change| format!("to be mended by: {change}")));
+        words.extend(overruled(&socket, &planned.plan, &changes, &self.config.options)?);
         words.extend(more(&planned.plan)?);
         Ok((Ground::of(&planned.fleet, &planned.plan), words))
     }
@@ -214,16 +215,15 @@ impl<'a> Network<'a> {
 
         let mut ground = Ground::of(&planned.fleet, &planned.plan);
         if refused.is_empty() {
-            let settled = match self.key(planned.identity.as_ref())? {
-                Some(key) => Some(Settled {
+            let key = self.key(planned.identity.as_ref())?;
+            let settled =
+                key.zip(sights(socket, &planned, &tunnels)?).map(|(key, sights)| Settled {
                     key,
-                    sights: sights(socket, &planned, &tunnels)?,
+                    sights,
                     mtu: ground.mtu,
                     pod_cidrs: ground.pod_cidrs.clone(),
                     faults: ground.faults.clone(),
-                }),
-                None => None,
-            };
+                });
             Record::new(settled, planned.fleet.cluster.clone(), devices).write(state)?;
         }
         ground.faults.extend(refused);
@@ -294,6 +294,38 @@ fn apply(socket: &Socket, changes: &[Change]) -> Result<Vec<Fault>, Error> {
     Ok(faults)
 }
 
+/// Peers whose pods the kernel reaches by a route of somebody else, although ours is there: one with
+/// a smaller metric, or to a part of them.
+fn overruled(
+    socket: &Socket,
+    plan: &Plan,
+    changes: &[Change],
+    options: &Options,
+) -> Result<Vec<String>, Error> {
+    let lacking: BTreeSet<IpNetwork> = changes.iter().filter_map(destination).collect();
+    let routes = plan.routes.iter().filter(|r| r.through != Through::Nowhere);
+    let routes: Vec<_> = routes.filter(|route| !lacking.contains(&route.dst)).collect();
+    let addresses: Vec<IpAddr> = routes.iter().map(|route| first_pod(route.dst)).collect();
+    let mut words = Vec::new();
+    for (route, found) in std::iter::zip(routes, look_up(socket, &addresses)) {
+        let by = match found? {
+            Some(found) if found.protocol == options.protocol => continue,
+            Some(found) => format!("the route to {} proto {}", found.dst, found.protocol),
+            None => "a route that drops them".to_owned(),
+        };
+        words.push(format!("packets to {} take {by}, not ours", route.dst));
+    }
+    Ok(words)
+}
+
+fn destination(change: &Change) -> Option<IpNetwork> {
+    match change {
+        Change::SetRoute(_, route) => Some(route.dst),
+        Change::RemoveRoute(installed, _) => Some(installed.route.dst),
+        _ => None,
+    }
+}
+
 /// Whom a change is about: a peer's network or address.
 fn concerns(change: &Change) -> String {
     match change {
@@ -312,7 +344,7 @@ fn sights(
     socket: &Socket,
     planned: &Planned,
     tunnels: &[(&Device, Link)],
-) -> Result<Vec<Sight>, Error> {
+) -> Result<Option<Vec<Sight>>, Error> {
     let mut looks = Vec::new();
     for ipv6 in [false, true] {
         if let Some(underlay) = planned.facts.underlays.get(ipv6) {
@@ -328,13 +360,11 @@ fn sights(
     looks.extend(tunnels.iter().map(|(_, link)| Look::Link(link.index)));
     looks.dedup();
     let seen: Vec<Seen> = glance(socket, &looks).into_iter().collect::<kernel::Result<_>>()?;
+    // What somebody else removed meanwhile, or overrules, proves nothing.
     if seen.iter().any(|seen| matches!(seen, Seen::Link(None) | Seen::Route(None))) {
-        return Err(Error::new(
-            Code::TRY_AGAIN,
-            "a link or a route was removed by somebody else while it was set up",
-        ));
+        return Ok(None);
     }
-    Ok(std::iter::zip(looks, seen).map(|(look, seen)| Sight::of(&look, &seen)).collect())
+    Ok(Some(std::iter::zip(looks, seen).map(|(look, seen)| Sight::of(&look, &seen)).collect()))
 }
 
 /// An address that a pod could have.

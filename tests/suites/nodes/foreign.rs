@@ -10,7 +10,27 @@ use crate::conf::with;
 
 each_mode! {
     foreign_routes_and_devices_are_left_alone,
+    a_route_of_somebody_else_that_goes_first_is_named_and_left,
     two_networks_of_one_mode_live_side_by_side,
+}
+
+fn a_route_of_somebody_else_that_goes_first_is_named_and_left(mode: Mode) {
+    for line in [
+        "route add 10.244.2.0/24 via 192.168.2.3 dev eth0 proto 80",
+        "route add 10.244.2.0/25 via 192.168.2.3 dev eth0 proto 80 metric 9000",
+        "route add unreachable 10.244.2.0/24",
+    ] {
+        let cluster = Cluster::new(mode);
+        cluster.node(1).batch(line);
+        keeps(&cluster, || {
+            cluster.check_names(1, &["packets to 10.244.2.0/24 take"]);
+            let pod = cluster.node(1).pod();
+            let added = cluster.node(1).add(&cluster.conf(1), &pod, "eth0");
+            assert!(added.succeeded(), "{line}: {added}");
+        });
+        cluster.node(1).batch(&line.replace(" add ", " del "));
+        cluster.check(1).ok();
+    }
 }
 
 /// The lines of a node's snapshot that were there before `act` and are not any more.
