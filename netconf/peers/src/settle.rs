@@ -216,14 +216,15 @@ impl<'a> Network<'a> {
         let mut ground = Ground::of(&planned.fleet, &planned.plan);
         if refused.is_empty() {
             let key = self.key(planned.identity.as_ref())?;
-            let settled =
-                key.zip(sights(socket, &planned, &tunnels)?).map(|(key, sights)| Settled {
+            let settled = key.zip(sights(socket, &planned, &tunnels, options.protocol)?).map(
+                |(key, sights)| Settled {
                     key,
                     sights,
                     mtu: ground.mtu,
                     pod_cidrs: ground.pod_cidrs.clone(),
                     faults: ground.faults.clone(),
-                });
+                },
+            );
             Record::new(settled, planned.fleet.cluster.clone(), devices).write(state)?;
         }
         ground.faults.extend(refused);
@@ -344,12 +345,15 @@ fn sights(
     socket: &Socket,
     planned: &Planned,
     tunnels: &[(&Device, Link)],
+    protocol: u8,
 ) -> Result<Option<Vec<Sight>>, Error> {
     let mut looks = Vec::new();
+    let mut own = BTreeSet::new();
     for ipv6 in [false, true] {
         if let Some(underlay) = planned.facts.underlays.get(ipv6) {
             looks.push(Look::Link(underlay.index));
             looks.push(Look::Route(underlay.local));
+            own.insert(underlay.local);
         }
         for through in [Through::Underlay, Through::Tunnel] {
             let mut routes = planned.plan.routes.iter();
@@ -361,10 +365,16 @@ fn sights(
     looks.dedup();
     let seen: Vec<Seen> = glance(socket, &looks).into_iter().collect::<kernel::Result<_>>()?;
     // What somebody else removed meanwhile, or overrules, proves nothing.
-    if seen.iter().any(|seen| matches!(seen, Seen::Link(None) | Seen::Route(None))) {
-        return Ok(None);
-    }
-    Ok(Some(std::iter::zip(looks, seen).map(|(look, seen)| Sight::of(&look, &seen)).collect()))
+    let proves = |look: &Look, seen: &Seen| match (look, seen) {
+        (Look::Route(address), Seen::Route(Some(route))) => {
+            own.contains(address) || route.protocol == protocol
+        }
+        (_, seen) => !matches!(seen, Seen::Link(None) | Seen::Route(None)),
+    };
+    let pairs = || std::iter::zip(&looks, &seen);
+    Ok(pairs()
+        .all(|(look, seen)| proves(look, seen))
+        .then(|| pairs().map(|(look, seen)| Sight::of(look, seen)).collect()))
 }
 
 /// An address that a pod could have.
