@@ -1,6 +1,9 @@
 //! Every verb fails and dies at every one of its changes of the world; the next ADD makes the node
 //! whole.
 
+use std::thread;
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use testkit::{Netns, Node};
 
@@ -48,6 +51,11 @@ fn write(node: &Node, dual: bool, peers: &[usize]) {
     let (path, new) = (node.directory().join("peers.json"), node.directory().join("peers.new"));
     std::fs::write(&new, file.to_string()).expect("a peer file");
     std::fs::rename(&new, &path).expect("the peer file");
+    // A file that was written a moment ago is not trusted to be the same: no record would be made.
+    let written = std::fs::metadata(&path).and_then(|file| file.modified()).expect("a time");
+    while written.elapsed().unwrap_or_default() < Duration::from_millis(150) {
+        thread::sleep(Duration::from_millis(10));
+    }
 }
 
 const HOST_GW: Network = |node| alone(node, Mode::HostGw, json!({}));
