@@ -25,6 +25,9 @@ fn alone(node: &Node, mode: Mode, more: Value) -> Value {
              addr add fd00:192:168:2::1/64 dev eth0 nodad\n",
         );
         write(node, dual, &[2, 3]);
+        // A file that was written a moment ago is not trusted to be the same: no record would be
+        // made of it.
+        thread::sleep(Duration::from_millis(150));
     }
     let conf = json!({
         "cniVersion": "1.1.0", "name": "net", "type": mode.plugin(), "ipMasq": true,
@@ -51,11 +54,6 @@ fn write(node: &Node, dual: bool, peers: &[usize]) {
     let (path, new) = (node.directory().join("peers.json"), node.directory().join("peers.new"));
     std::fs::write(&new, file.to_string()).expect("a peer file");
     std::fs::rename(&new, &path).expect("the peer file");
-    // A file that was written a moment ago is not trusted to be the same: no record would be made.
-    let written = std::fs::metadata(&path).and_then(|file| file.modified()).expect("a time");
-    while written.elapsed().unwrap_or_default() < Duration::from_millis(150) {
-        thread::sleep(Duration::from_millis(10));
-    }
 }
 
 const HOST_GW: Network = |node| alone(node, Mode::HostGw, json!({}));
