@@ -84,11 +84,16 @@ impl Fleet {
             let router = Netns::new();
             near.plug(&router, "near", 0xfe, 2);
             far.plug(&router, "far", 0xfe, 3);
+            router.await_ipv6("near");
+            router.await_ipv6("far");
             router.set_sysctl("net/ipv4/ip_forward", "1");
             router.set_sysctl("net/ipv6/conf/all/forwarding", "1");
             ground.extend([router, far.switch]);
         }
         ground.push(near.switch);
+        for node in &nodes {
+            node.await_ipv6(UNDERLAY);
+        }
         let roster = Roster::new("pods", "10.244", "fd00:244", count, underlay, pods);
         Self { nodes, underlay, _ground: ground, roster }
     }

@@ -6,6 +6,7 @@ use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use nix::sched::{CloneFlags, setns, unshare};
 use serde_json::Value;
@@ -166,6 +167,18 @@ impl Netns {
     /// says so in a work of its own, which a few looks outlast; a probe takes a second or two.
     pub fn is_settled(&self, link: &str) -> bool {
         (0..20).any(|_| self.tentative(link).is_empty())
+    }
+
+    /// Waits until the kernel takes the IPv6 address that a link was given without probing for its
+    /// own. It does when it has heard of the carrier, up to a second later (net/core/link_watch.c).
+    pub fn await_ipv6(&self, link: &str) {
+        let start = Instant::now();
+        let local = ["-6", "route", "show", "table", "local", "type", "local", "dev", link];
+        let link_local =
+            |route: &Value| route["dst"].as_str().is_some_and(|d| d.starts_with("fe80"));
+        while self.ip(&local).as_array().is_none_or(|routes| routes.iter().all(link_local)) {
+            assert!(start.elapsed() < Duration::from_secs(20), "{link} has no IPv6 address");
+        }
     }
 
     fn tentative(&self, link: &str) -> Vec<String> {

@@ -45,6 +45,7 @@ fn a_peer_that_comes_near_is_reached_directly(mode: Mode) {
     let more = json!({"directRouting": true});
     let mut cluster = Cluster::of(mode, Underlay::Routed, Pods::V4, more);
     cluster.holds_with(1, Some(&[2]));
+    cluster.rest(1);
     cluster.fleet.roster.entries[2]["nodeIPs"] = json!(["192.168.2.3"]);
     cluster.fleet.write(1);
     cluster.check_names(1, &["10.244.3.0/24"]);
@@ -58,7 +59,7 @@ fn a_peer_that_comes_near_is_reached_directly(mode: Mode) {
 }
 
 fn a_network_that_turns_direct_and_back_leaves_nothing_of_the_other_way(mode: Mode) {
-    let mut cluster = Cluster::new(mode);
+    let mut cluster = Cluster::rested(mode);
     cluster.holds(1);
     cluster.more = json!({"directRouting": true});
     cluster.next_add(1);

@@ -27,7 +27,7 @@ fn mended(cluster: &Cluster, lines: &[&str], words: &[&str]) {
 }
 
 fn a_route_that_is_gone_or_changed_is_named_and_mended(mode: Mode) {
-    let cluster = Cluster::new(mode);
+    let cluster = Cluster::rested(mode);
     let device = mode.device(false).unwrap_or("eth0");
     let via = |to: &str| {
         format!("route replace 10.244.2.0/24 via {to} dev {device} onlink proto 112 metric 112")
@@ -48,7 +48,7 @@ fn a_route_that_is_gone_or_changed_is_named_and_mended(mode: Mode) {
 }
 
 fn a_route_of_ours_too_many_is_named_and_removed(mode: Mode) {
-    let cluster = Cluster::new(mode);
+    let cluster = Cluster::rested(mode);
     for dst in ["10.244.77.0/24", "10.244.2.128/25", "10.244.0.0/16"] {
         let line = format!("route add {dst} via 192.168.2.3 dev eth0 proto 112 metric 112");
         mended(&cluster, &[&line], &[dst]);
@@ -59,7 +59,7 @@ fn a_route_of_ours_too_many_is_named_and_removed(mode: Mode) {
 }
 
 fn a_blackhole_that_is_gone_is_named_and_made_again(mode: Mode) {
-    let cluster = Cluster::new(mode);
+    let cluster = Cluster::rested(mode);
     mended(&cluster, &["route del blackhole 10.244.1.0/24 proto 112"], &["10.244.1.0/24"]);
 }
 
@@ -70,7 +70,7 @@ mod tunnels {
     each_tunnel! { an_address_that_is_gone_or_too_many_is_named_and_mended }
 
     fn an_address_that_is_gone_or_too_many_is_named_and_mended(mode: Mode) {
-        let cluster = Cluster::new(mode);
+        let cluster = Cluster::rested(mode);
         let device = mode.device(false).unwrap();
         let gone = format!("addr del 10.244.1.0/32 dev {device}");
         mended(&cluster, &[&gone], &["10.244.1.0", device]);
@@ -86,7 +86,7 @@ mod tunnels {
 
     #[test]
     fn a_neighbour_that_is_gone_changed_or_too_many_is_named_and_mended() {
-        let cluster = Cluster::new(Mode::Vxlan);
+        let cluster = Cluster::rested(Mode::Vxlan);
         for (device, ip, odd) in [
             ("vxlan.1", "10.244.2.0", "10.244.66.0"),
             ("vxlan-v6.1", "fd00:244:2::", "fd00:244:66::"),
@@ -104,7 +104,7 @@ mod tunnels {
 
     #[test]
     fn an_fdb_entry_that_is_gone_changed_or_too_many_is_named_and_mended() {
-        let cluster = Cluster::new(Mode::Vxlan);
+        let cluster = Cluster::rested(Mode::Vxlan);
         let entry = &cluster.fleet.roster.entries[1];
         for (device, ipv6, other) in
             [("vxlan.1", false, "192.168.2.3"), ("vxlan-v6.1", true, "fd00:192:168:2::3")]

@@ -20,6 +20,7 @@ each_mode! {
 
 fn an_underlay_that_was_down_is_used_again(mode: Mode) {
     let cluster = Cluster::of(mode, Underlay::Segment, Pods::V4, json!({}));
+    cluster.rest(1);
     let before = held(cluster.node(1), &Place::of(mode));
     cluster.node(1).batch("link set eth0 down\nlink set eth0 up\n");
     if held(cluster.node(1), &Place::of(mode)) != before {
@@ -32,8 +33,9 @@ fn an_underlay_that_was_down_is_used_again(mode: Mode) {
 }
 
 fn a_new_mtu_of_the_underlay_reaches_devices_and_new_pods(mode: Mode) {
-    let cluster = Cluster::new(mode);
+    let cluster = Cluster::rested(mode);
     for underlay in [1400, 9000, 1500] {
+        cluster.rest(1);
         cluster.fleet.set_mtu(1, underlay);
         if mode != Mode::HostGw {
             cluster.check_names(1, &[mode.device(false).unwrap(), "MTU"]);
@@ -54,7 +56,7 @@ fn a_new_mtu_of_the_underlay_reaches_devices_and_new_pods(mode: Mode) {
 }
 
 fn a_new_address_of_the_node_is_taken_over(mode: Mode) {
-    let mut cluster = Cluster::new(mode);
+    let mut cluster = Cluster::rested(mode);
     let devices: Vec<&str> = [false, true].iter().filter_map(|v6| mode.device(*v6)).collect();
     let index = |netns: &Netns, device: &str| netns.link(device).unwrap()["ifindex"].clone();
     let before: Vec<Value> = devices.iter().map(|d| index(cluster.node(2), d)).collect();
@@ -89,7 +91,7 @@ fn a_new_address_of_the_node_is_taken_over(mode: Mode) {
 }
 
 fn a_record_that_is_lost_or_nonsense_costs_only_time(mode: Mode) {
-    let cluster = Cluster::new(mode);
+    let cluster = Cluster::rested(mode);
     let state = cluster.conf(1)["stateDir"].as_str().unwrap().to_owned();
     assert!(fs::read_dir(&state).unwrap().next().is_some(), "nothing in {state}");
     for text in ["", "{", "nonsense\n", "{\"version\": 77}", "null", "[]"] {
@@ -107,7 +109,7 @@ fn a_record_that_is_lost_or_nonsense_costs_only_time(mode: Mode) {
 }
 
 fn a_peer_that_went_while_the_record_was_lost_is_forgotten(mode: Mode) {
-    let mut cluster = Cluster::new(mode);
+    let mut cluster = Cluster::rested(mode);
     fs::remove_dir_all(cluster.conf(1)["stateDir"].as_str().unwrap()).unwrap();
     cluster.fleet.roster.entries[1] = Value::Null;
     cluster.fleet.write(1);
@@ -120,13 +122,14 @@ fn a_peer_that_went_while_the_record_was_lost_is_forgotten(mode: Mode) {
 }
 
 fn an_add_that_changes_nothing_says_nothing(mode: Mode) {
-    let cluster = Cluster::new(mode);
+    let cluster = Cluster::rested(mode);
     let (node, pod) = (cluster.node(1), cluster.node(1).pod());
     let (attached, before) = (node.attach(&cluster.conf(1), &pod), held(node, &Place::of(mode)));
     node.del(&attached).ok();
     for _ in 0..2 {
         let output = cluster.next_add(1);
         assert_eq!(output.stderr, "");
+        cluster.rest(1);
     }
     assert_eq!(held(node, &Place::of(mode)), before);
 }
@@ -146,15 +149,18 @@ mod devices {
     /// A device of our own in every mode.
     fn own(mode: Mode) -> (Cluster, &'static str) {
         if mode == Mode::Vxlan {
-            return (Cluster::new(mode), "vxlan.1");
+            return (Cluster::rested(mode), "vxlan.1");
         }
         let more = json!({"device": "pods.ipip"});
-        (Cluster::of(mode, Underlay::Segment, Pods::V4, more), "pods.ipip")
+        let cluster = Cluster::of(mode, Underlay::Segment, Pods::V4, more);
+        cluster.rest(1);
+        (cluster, "pods.ipip")
     }
 
     fn a_tunnel_that_was_down_serves_again(mode: Mode) {
-        let cluster = Cluster::new(mode);
+        let cluster = Cluster::rested(mode);
         for device in [false, true].iter().filter_map(|v6| mode.device(*v6)) {
+            cluster.rest(1);
             cluster.node(1).run(&["ip", "link", "set", device, "down"]);
             cluster.node(1).run(&["ip", "link", "set", device, "up"]);
             cluster.check_names(1, &[device]);
@@ -166,8 +172,9 @@ mod devices {
     }
 
     fn a_tunnel_that_is_down_is_set_up(mode: Mode) {
-        let cluster = Cluster::new(mode);
+        let cluster = Cluster::rested(mode);
         for device in [false, true].iter().filter_map(|v6| mode.device(*v6)) {
+            cluster.rest(1);
             cluster.node(1).run(&["ip", "link", "set", device, "down"]);
             cluster.check_names(1, &[device]);
             cluster.next_add(1);
@@ -185,6 +192,7 @@ mod devices {
         cluster.check(1).ok();
         if mode == Mode::Vxlan {
             cluster.holds(1);
+            cluster.rest(1);
             cluster.node(1).run(&["ip", "link", "del", "vxlan-v6.1"]);
             cluster.next_add(1);
             cluster.holds(1);

@@ -21,7 +21,11 @@ fn alone(node: &Node, mode: Mode, more: Value) -> Value {
              addr add 192.168.2.1/24 dev eth0\n\
              addr add fd00:192:168:2::1/64 dev eth0 nodad\n",
         );
+        node.await_ipv6("eth0");
         write(node, dual, &[2, 3]);
+        // A file that was written a moment ago is not trusted to be the same: no record would be
+        // made of it.
+        node.run(&["sleep", "0.15"]);
     }
     let conf = json!({
         "cniVersion": "1.1.0", "name": "net", "type": mode.plugin(), "ipMasq": true,

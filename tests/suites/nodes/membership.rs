@@ -20,7 +20,7 @@ each_mode! {
 }
 
 fn a_peer_that_joins_is_reached_after_the_next_add(mode: Mode) {
-    let mut cluster = Cluster::new(mode);
+    let mut cluster = Cluster::rested(mode);
     let third = std::mem::take(&mut cluster.fleet.roster.entries[2]);
     cluster.fleet.write(1);
     cluster.next_add(1);
@@ -41,7 +41,7 @@ fn a_peer_that_joins_is_reached_after_the_next_add(mode: Mode) {
 }
 
 fn a_peer_that_leaves_is_gone_after_the_next_add(mode: Mode) {
-    let mut cluster = Cluster::new(mode);
+    let mut cluster = Cluster::rested(mode);
     cluster.fleet.roster.entries[1] = Value::Null;
     cluster.fleet.write(1);
     cluster.check_names(1, &["10.244.2.0/24"]);
@@ -58,7 +58,7 @@ fn a_peer_that_leaves_is_gone_after_the_next_add(mode: Mode) {
 }
 
 fn a_peer_with_other_pods_is_reached_at_those(mode: Mode) {
-    let mut cluster = Cluster::new(mode);
+    let mut cluster = Cluster::rested(mode);
     let cidrs = match mode.pods() {
         Pods::Dual => json!(["10.244.22.0/24", "fd00:244:22::/64"]),
         _ => json!(["10.244.22.0/24"]),
@@ -80,7 +80,7 @@ fn a_peer_with_other_pods_is_reached_at_those(mode: Mode) {
 }
 
 fn a_peer_with_more_pods_is_reached_at_all(mode: Mode) {
-    let mut cluster = Cluster::new(mode);
+    let mut cluster = Cluster::rested(mode);
     let cidrs = cluster.fleet.roster.entries[1]["podCIDRs"].as_array_mut().unwrap();
     cidrs.push(json!("10.244.128.0/20"));
     cluster.fleet.write(1);
@@ -90,7 +90,7 @@ fn a_peer_with_more_pods_is_reached_at_all(mode: Mode) {
 }
 
 fn two_peers_that_swap_addresses_are_told_apart(mode: Mode) {
-    let mut cluster = Cluster::new(mode);
+    let mut cluster = Cluster::rested(mode);
     let entries = &mut cluster.fleet.roster.entries;
     let (second, third) = (entries[1]["nodeIPs"].take(), entries[2]["nodeIPs"].take());
     (entries[1]["nodeIPs"], entries[2]["nodeIPs"]) = (third, second);
@@ -101,7 +101,7 @@ fn two_peers_that_swap_addresses_are_told_apart(mode: Mode) {
 }
 
 fn a_network_that_moves_to_other_addresses_leaves_the_old_ones(mode: Mode) {
-    let mut cluster = Cluster::new(mode);
+    let mut cluster = Cluster::rested(mode);
     cluster.more = json!({"forceAddress": true});
     cluster.fleet.roster = cluster.fleet.another("pods", "10.245", "fd00:245", mode.pods());
     cluster.fleet.write_all();
@@ -116,7 +116,7 @@ fn a_network_that_moves_to_other_addresses_leaves_the_old_ones(mode: Mode) {
 }
 
 fn a_node_in_its_own_list_is_no_peer(mode: Mode) {
-    let cluster = Cluster::new(mode);
+    let cluster = Cluster::rested(mode);
     let mut file = cluster.fleet.roster.file(1);
     let own = file["local"].clone();
     file["peers"].as_array_mut().unwrap().insert(0, own);
@@ -127,7 +127,7 @@ fn a_node_in_its_own_list_is_no_peer(mode: Mode) {
 }
 
 fn the_order_of_peers_changes_nothing(mode: Mode) {
-    let cluster = Cluster::new(mode);
+    let cluster = Cluster::rested(mode);
     let before = cluster.node(1).snapshot();
     let mut file = cluster.fleet.roster.file(1);
     file["peers"].as_array_mut().unwrap().reverse();
@@ -138,7 +138,7 @@ fn the_order_of_peers_changes_nothing(mode: Mode) {
 }
 
 fn peers_in_the_configuration_do_without_a_file(mode: Mode) {
-    let cluster = Cluster::new(mode);
+    let cluster = Cluster::rested(mode);
     let mut conf = cluster.conf(1);
     conf.as_object_mut().unwrap().remove("peersFile");
     let file = cluster.fleet.roster.file(1);
@@ -168,7 +168,7 @@ mod addresses {
     each_tunnel! { a_tunnel_s_address_follows_the_first_pod_network }
 
     fn a_tunnel_s_address_follows_the_first_pod_network(mode: Mode) {
-        let mut cluster = Cluster::new(mode);
+        let mut cluster = Cluster::rested(mode);
         let device = mode.device(false).unwrap();
         assert_eq!(cluster.node(1).addresses(device), ["10.244.1.0/32"]);
         cluster.more = json!({"forceAddress": true});
@@ -180,7 +180,7 @@ mod addresses {
 
     #[test]
     fn a_family_that_goes_takes_its_routes_along() {
-        let mut cluster = Cluster::new(Mode::Vxlan);
+        let mut cluster = Cluster::rested(Mode::Vxlan);
         cluster.fleet.roster = cluster.fleet.another("pods", "10.244", "fd00:244", Pods::V4);
         cluster.fleet.write(1);
         cluster.check_names(1, &["fd00:244:2::/64"]);
@@ -193,7 +193,7 @@ mod addresses {
 
     #[test]
     fn a_new_vtep_mac_replaces_the_old_one_everywhere() {
-        let mut cluster = Cluster::new(Mode::Vxlan);
+        let mut cluster = Cluster::rested(Mode::Vxlan);
         let old = [false, true].map(|ipv6| vtep_mac(&cluster.fleet.roster.entries[1], ipv6));
         let index = |cluster: &Cluster| cluster.node(2).link("vxlan.1").unwrap()["ifindex"].clone();
         let before = index(&cluster);

@@ -106,7 +106,7 @@ fn returns(path: &Path, work: impl FnOnce() -> Output + Send) -> Output {
     thread::scope(|scope| {
         let (send, receive) = mpsc::channel();
         scope.spawn(move || drop(send.send(work())));
-        receive.recv_timeout(Duration::from_secs(60)).unwrap_or_else(|_| {
+        receive.recv_timeout(Duration::from_mins(1)).unwrap_or_else(|_| {
             // Lets go of whoever waits for somebody to write.
             drop(OpenOptions::new().write(true).custom_flags(0o4000).open(path));
             panic!("the call hangs on {}", path.display())

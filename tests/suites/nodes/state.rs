@@ -59,30 +59,30 @@ fn text(value: &Value) -> String {
 /// A route as `ip route` would show it, metric and table where they are not as they should be.
 pub fn route(route: &Value) -> String {
     let blackhole = route["type"] == "blackhole";
-    let mut line = format!("route {}", text(&route["dst"]));
+    let mut words = vec![format!("route {}", text(&route["dst"]))];
     if blackhole {
-        line.push_str(" blackhole");
+        words.push("blackhole".to_owned());
     }
     if let Some(via) = route["gateway"].as_str() {
-        line.push_str(&format!(" via {via}"));
+        words.push(format!("via {via}"));
     }
     // The kernel hangs IPv6 blackholes on lo.
     if let Some(dev) = route["dev"].as_str().filter(|_| !blackhole) {
-        line.push_str(&format!(" dev {dev}"));
+        words.push(format!("dev {dev}"));
     }
     if route["flags"].as_array().is_some_and(|flags| flags.iter().any(|f| f == "onlink")) {
-        line.push_str(" onlink");
+        words.push("onlink".to_owned());
     }
     if !route["metrics"][0]["mtu"].is_null() {
-        line.push_str(&format!(" mtu {}", route["metrics"][0]["mtu"]));
+        words.push(format!("mtu {}", route["metrics"][0]["mtu"]));
     }
     if route["metric"] != if blackhole { 1_048_576 } else { 112 } {
-        line.push_str(&format!(" metric {}", route["metric"]));
+        words.push(format!("metric {}", route["metric"]));
     }
     if !route["table"].is_null() && route["table"] != "main" {
-        line.push_str(&format!(" table {}", text(&route["table"])));
+        words.push(format!("table {}", text(&route["table"])));
     }
-    line
+    words.join(" ")
 }
 
 impl Cluster {
