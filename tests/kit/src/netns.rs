@@ -12,6 +12,9 @@ use nix::sched::{CloneFlags, setns, unshare};
 use serde_json::Value;
 use tempfile::TempDir;
 
+/// The devices that modules for tunnels make in every namespace once they are loaded.
+const FALLBACKS: &[&str] = &["tunl0", "sit0", "ip6tnl0"];
+
 /// A network namespace of our own, gone with the value.
 ///
 /// Its path is a symbolic link to this process' descriptor: nothing is mounted, so a killed test
@@ -136,11 +139,12 @@ impl Netns {
         }
     }
 
-    /// The names of all links.
+    /// The names of all links but those that the kernel makes in every namespace.
     pub fn links(&self) -> Vec<String> {
         let links = self.ip(&["link"]);
         let links = links.as_array().expect("a list of links");
-        links.iter().map(|l| l["ifname"].as_str().expect("ifname").to_owned()).collect()
+        let names = links.iter().map(|l| l["ifname"].as_str().expect("ifname").to_owned());
+        names.filter(|name| !FALLBACKS.contains(&name.as_str())).collect()
     }
 
     /// The link of this name as `ip -j -d link` shows it, where there is one.

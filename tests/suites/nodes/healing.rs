@@ -208,7 +208,7 @@ mod devices {
         if mode == Mode::Vxlan {
             changes.extend(["address 66:00:00:00:00:99", "addrgenmode eui64"]);
         } else {
-            changes.push("type ipip local 192.168.2.1 ttl 64 nopmtudisc");
+            changes.push("type ipip local 192.168.2.1 nopmtudisc");
         }
         for change in changes {
             let words: Vec<&str> =
