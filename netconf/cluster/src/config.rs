@@ -4,6 +4,8 @@ use cni::{AddResult, Call, Error, IfName, NetConf, StatusCall};
 use peers::Way;
 use serde::Deserialize;
 
+use crate::derive;
+
 /// The bridge that containers are joined to when none is named.
 const BRIDGE: &str = "cni0";
 
@@ -69,6 +71,8 @@ impl Config {
     /// Reads and checks. Code 6 or 7.
     pub fn parse(way: Way, conf: &NetConf) -> Result<Self, Error> {
         let raw: Raw = conf.decode()?;
+        // Before anything is made on the node.
+        derive::readable(conf)?;
         let join = match raw.attach.as_str() {
             "" | "bridge" => {
                 let name = if raw.bridge.is_empty() { BRIDGE } else { &raw.bridge };

@@ -39,6 +39,11 @@ struct Destination {
     dst: String,
 }
 
+/// Whether the sections that the derivation reads can be read. Code 6.
+pub fn readable(conf: &NetConf) -> Result<(), Error> {
+    conf.decode::<Sources>().map(drop)
+}
+
 /// The configuration of the container's part on this node.
 pub fn on_node(conf: &NetConf, config: &Config, ground: &Ground) -> Result<NetConf, Error> {
     let sources: Sources = conf.decode()?;
