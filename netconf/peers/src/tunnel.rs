@@ -29,42 +29,55 @@ pub fn check_place(socket: &Socket, device: &Device, options: &Options) -> Resul
 pub fn ensure(socket: &Socket, device: &Device, options: &Options) -> Result<Link, Error> {
     let name = device.name.as_str();
     let alias = alias(&options.network);
-    let found = match link::get(socket, name)? {
-        Some(found) => found,
-        None => create(socket, device, &alias)?,
+    let Some(found) = link::get(socket, name)? else {
+        return make(socket, device, options, &alias);
     };
-    let found = match compare(device, &found, &alias) {
-        Verdict::Foreign(kind) => return Err(foreign(device, &kind)),
+    match compare(device, &found, &alias) {
+        Verdict::Foreign(kind) => Err(foreign(device, &kind)),
         Verdict::Mend(mends) => {
             mend(socket, device, &found, &alias, &mends)?;
-            found
+            finish(socket, device, options, &found)
         }
         Verdict::Remake(why) if found.alias.as_deref() == Some(alias.as_str()) => {
             match socket.run(link::delete(found.index, name)) {
                 Err(e) if !e.is_gone() => {
-                    return Err(Error::from(e).while_(format!("{name} has {}", why.join(", "))));
+                    Err(Error::from(e).while_(format!("{name} has {}", why.join(", "))))
                 }
-                _ => {}
+                _ => make(socket, device, options, &alias),
             }
-            let made = create(socket, device, &alias)?;
-            match compare(device, &made, &alias) {
-                Verdict::Mend(mends) => mend(socket, device, &made, &alias, &mends)?,
-                other => return Err(stubborn(name, &other)),
-            }
-            made
         }
-        Verdict::Remake(why) => return Err(not_ours(device, &why)),
+        Verdict::Remake(why) => Err(not_ours(device, &why)),
+    }
+}
+
+/// Makes the device and sets it up; one that cannot be set up goes again.
+fn make(socket: &Socket, device: &Device, options: &Options, alias: &str) -> Result<Link, Error> {
+    let (made, is_new) = create(socket, device, alias)?;
+    let finished = match compare(device, &made, alias) {
+        Verdict::Mend(mends) => mend(socket, device, &made, alias, &mends)
+            .and_then(|()| finish(socket, device, options, &made)),
+        Verdict::Foreign(kind) => Err(foreign(device, &kind)),
+        Verdict::Remake(why) => Err(not_ours(device, &why)),
     };
+    if finished.is_err() && is_new {
+        // The error tells why; that it cannot be removed either would be news to nobody.
+        let _ = socket.run(link::delete(made.index, &made.name));
+    }
+    finished
+}
+
+fn finish(
+    socket: &Socket,
+    device: &Device,
+    options: &Options,
+    found: &Link,
+) -> Result<Link, Error> {
+    let name = device.name.as_str();
     prepare(name, device);
     set_offload(name, options.offload)?;
     link::get(socket, name)?.filter(|now| now.index == found.index).ok_or_else(|| {
         Error::new(Code::TRY_AGAIN, format!("device {name} was removed while it was set up"))
     })
-}
-
-fn stubborn(name: &str, verdict: &Verdict) -> Error {
-    Error::new(Code::KERNEL, format!("device {name} was made anew and still differs"))
-        .details(format!("{verdict:?}"))
 }
 
 fn not_ours(device: &Device, why: &[String]) -> Error {
@@ -81,8 +94,8 @@ fn foreign(device: &Device, kind: &str) -> Error {
         .details("name another device, or remove that interface")
 }
 
-/// Makes the device, down, marked as ours and without an address of its own making.
-fn create(socket: &Socket, device: &Device, alias: &str) -> Result<Link, Error> {
+/// Makes the device, down and marked as ours. False when somebody else, or the module, was first.
+fn create(socket: &Socket, device: &Device, alias: &str) -> Result<(Link, bool), Error> {
     let name = device.name.as_str();
     let request = match &device.kind {
         Kind::Vxlan(vxlan, mac) => link::create_vxlan(name, vxlan, *mac, Some(device.mtu)),
@@ -90,18 +103,17 @@ fn create(socket: &Socket, device: &Device, alias: &str) -> Result<Link, Error> 
         // The kernel looks for the module first, which makes the device.
         Kind::Fallback => link::create_ipip(name, &Ipip::default(), None),
     };
-    match socket.run(request) {
-        // Another process was first, or the module was.
-        Err(e) if e.is_exists() => {}
+    let is_new = match socket.run(request) {
+        Ok(()) => true,
+        Err(e) if e.is_exists() => false,
         Err(e) => return Err(lacking(e, device)),
-        Ok(()) => {}
-    }
+    };
     let Some(made) = link::get(socket, name)? else { return Err(taken(socket, device)) };
-    if !matches!(device.kind, Kind::Fallback) && made.alias.is_none() && made.kind == kind(device) {
+    if is_new && device.kind != Kind::Fallback {
         socket.run(link::set_alias(name, alias))?;
-        return Ok(Link { alias: Some(alias.to_owned()), ..made });
+        return Ok((Link { alias: Some(alias.to_owned()), ..made }, true));
     }
-    Ok(made)
+    Ok((made, is_new))
 }
 
 /// The kernel's refusal of a device, with a hint where it does not know the kind.
@@ -204,9 +216,12 @@ fn mend(
 
 fn port_in_use(refused: kernel::Error, device: &Device) -> Error {
     match &device.kind {
-        Kind::Vxlan(vxlan, _) => Error::from(refused)
-            .while_(format!("UDP port {} is in use by another program", vxlan.port))
-            .details("choose another port, on every node, or end that program (ss -ulpn)"),
+        Kind::Vxlan(vxlan, _) => Error {
+            code: Code::CONFLICT,
+            ..Error::from(refused)
+                .while_(format!("port {} is in use by another program", vxlan.port))
+                .details("choose another port, on every node, or end that program (ss -ulpn)")
+        },
         _ => refused.into(),
     }
 }

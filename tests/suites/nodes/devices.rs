@@ -215,6 +215,15 @@ fn whoever_has_the_vni_and_port_already_is_named() {
 }
 
 #[test]
+fn a_port_that_a_program_has_is_refused_and_no_device_is_left() {
+    let cluster = empty(Mode::Vxlan, Pods::V4, json!({}));
+    let program = cluster.node(1).enter(|| std::net::UdpSocket::bind("0.0.0.0:8472"));
+    refused(&cluster, &["port 8472 is in use"]);
+    drop(program);
+    cluster.next_add(1);
+}
+
+#[test]
 fn checksum_offload_is_as_asked() {
     need!(Ethtool);
     let mut cluster = Cluster::new(Mode::Vxlan);
