@@ -13,7 +13,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// The devices that modules for tunnels make in every namespace once they are loaded.
-const FALLBACKS: &[&str] = &["tunl0", "sit0", "ip6tnl0"];
+pub(crate) const FALLBACKS: &[&str] = &["tunl0", "sit0", "ip6tnl0"];
 
 /// A network namespace of our own, gone with the value.
 ///

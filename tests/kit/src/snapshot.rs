@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value};
 
+use crate::netns::FALLBACKS;
 use crate::{Netns, Node, need};
 
 /// Links, addresses, routes, rules, permanent neighbours, permanent FDB entries of tunnels, the nft ruleset
@@ -27,8 +28,9 @@ impl Snapshot {
         let mut sections = BTreeMap::new();
         let links = netns.ip(&["-d", "addr"]);
         let links = links.as_array().expect("a list of links");
-        sections.insert("links", links.iter().map(link).collect());
-        sections.insert("addresses", links.iter().flat_map(addresses).collect());
+        let links: Vec<&Value> = links.iter().filter(|link| !idle_fallback(link)).collect();
+        sections.insert("links", links.iter().copied().map(link).collect());
+        sections.insert("addresses", links.iter().copied().flat_map(addresses).collect());
         let routes = ["-4", "-6"].into_iter().flat_map(|family| netns.routes(family, "all"));
         sections.insert("routes", routes.filter_map(route).collect());
         let rules = ["-4", "-6"].into_iter().flat_map(|family| list(netns.ip(&[family, "rule"])));
@@ -111,6 +113,13 @@ fn surplus<'a>(lines: &'a [String], others: &[String]) -> Vec<&'a String> {
             None => true,
         })
         .collect()
+}
+
+/// One of the devices that come to every namespace when somebody anywhere has made a tunnel.
+fn idle_fallback(link: &Value) -> bool {
+    let up = |flags: &Vec<Value>| flags.iter().any(|flag| flag == "UP");
+    FALLBACKS.iter().any(|name| link["ifname"] == *name)
+        && !link["flags"].as_array().is_some_and(up)
 }
 
 fn link(link: &Value) -> String {

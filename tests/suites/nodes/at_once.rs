@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use serde_json::{Value, json};
-use testkit::{Attachment, Output, Underlay, need};
+use testkit::{Attachment, Output, Underlay};
 
 use super::each_mode;
 use super::ground::{Cluster, Mode, talk};
@@ -85,11 +85,10 @@ fn adds_while_peers_change_all_succeed(mode: Mode) {
 }
 
 fn all_verbs_go_side_by_side(mode: Mode) {
-    need!(Speed);
     let cluster = Cluster::new(mode);
     let (node, conf) = (cluster.node(1), cluster.conf(1));
     let before = node.snapshot();
-    for output in at_once(&pods(12), |pod| {
+    for output in at_once(&pods(8), |pod| {
         let attached = node.attach(&conf, pod);
         node.check(&attached).ok();
         node.status(&conf).ok();
