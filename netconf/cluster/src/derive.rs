@@ -48,11 +48,12 @@ pub fn readable(conf: &NetConf) -> Result<(), Error> {
 pub fn on_node(conf: &NetConf, config: &Config, ground: &Ground) -> Result<NetConf, Error> {
     let sources: Sources = conf.decode()?;
     let mut ipam = with_type(conf.tree().get("ipam"));
-    let is_given = |json: &Json| !matches!(json, Json::Null) && *json != Json::Array(Vec::new());
+    let nothing = [Json::Null, Json::Array(Vec::new()), Json::from("")];
+    let is_given = |json: &Json| !nothing.contains(json);
     let given = [&sources.ipam.subnet, &sources.ipam.ranges, &sources.runtime_config.ip_ranges];
     let own = sources.ipam.r#type.is_empty() || sources.ipam.r#type == IPAM;
     if own && !given.into_iter().any(is_given) {
-        set(&mut ipam, "ranges", ranges(&ground.pod_cidrs));
+        ipam.set("ranges", ranges(&ground.pod_cidrs));
     }
     if config.join == Join::Ptp && config.default_route {
         let routes = missing_defaults(&sources.ipam.routes, &ground.pod_cidrs);
@@ -61,7 +62,7 @@ pub fn on_node(conf: &NetConf, config: &Config, ground: &Ground) -> Result<NetCo
             _ => Vec::new(),
         };
         all.extend(routes);
-        set(&mut ipam, "routes", Json::Array(all));
+        ipam.set("routes", Json::Array(all));
     }
     let mut members = vec![("ipam", ipam)];
     if matches!(config.join, Join::Bridge(_)) {
@@ -83,22 +84,16 @@ pub fn without_node(conf: &NetConf) -> NetConf {
     conf.with(vec![("ipam", with_type(conf.tree().get("ipam")))])
 }
 
-/// The `ipam` section with its type. One that is no object is left for its reader to refuse.
+/// The `ipam` section with its type. Where either cannot be read, as in the configuration of an
+/// attachment that a DEL has to remove all the same, it is the default.
 fn with_type(ipam: Option<&Json>) -> Json {
-    let mut ipam = ipam.cloned().unwrap_or_else(|| Json::Object(Vec::new()));
-    let named = matches!(ipam.get("type"), Some(name) if name.as_str() != Some(""));
+    let section = ipam.filter(|ipam| matches!(ipam, Json::Object(_)));
+    let mut ipam = section.cloned().unwrap_or_else(|| Json::Object(Vec::new()));
+    let named = matches!(ipam.get("type"), Some(Json::String(name)) if !name.is_empty());
     if !named {
-        set(&mut ipam, "type", IPAM.into());
+        ipam.set("type", IPAM.into());
     }
     ipam
-}
-
-/// Sets an object's member, whatever the letter case it stands under.
-fn set(object: &mut Json, key: &str, value: Json) {
-    if let Json::Object(members) = object {
-        members.retain(|(name, _)| !name.eq_ignore_ascii_case(key));
-        members.push((key.to_owned(), value));
-    }
 }
 
 /// One range set, and so one address, for each family.

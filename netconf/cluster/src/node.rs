@@ -6,6 +6,9 @@ use peers::{Ground, Network, Plan};
 
 use crate::config::Config;
 
+/// How many faults are told on stderr.
+const WARNED: usize = 20;
+
 /// The network on this node.
 pub fn network(config: &Config) -> Network<'_> {
     Network::new(&config.node, format!("masquerade {}", config.masquerade))
@@ -13,12 +16,10 @@ pub fn network(config: &Config) -> Network<'_> {
 
 /// Makes sure of the node's part.
 pub fn ensure(config: &Config) -> Result<Ground, Error> {
-    let ground = network(config).ensure(|plan| beside(config, plan))?;
     // Somebody may have flushed the ruleset since; nothing else tells.
-    if config.masquerade && !firewall::exempt::is_there(&config.node.options.network)? {
-        return reconcile(config);
-    }
-    Ok(ground)
+    let network_name = &config.node.options.network;
+    let holds = || Ok(!config.masquerade || firewall::exempt::is_there(network_name)?);
+    network(config).ensure(holds, |plan| beside(config, plan))
 }
 
 /// Compares all of the node's part and mends what differs.
@@ -28,8 +29,12 @@ pub fn reconcile(config: &Config) -> Result<Ground, Error> {
 
 /// Names the peers that are not served.
 pub fn warn(network: &NetworkName, ground: &Ground) {
-    for fault in &ground.faults {
+    for fault in ground.faults.iter().take(WARNED) {
         cni::warn(format_args!("{network}: {fault}"));
+    }
+    let more = ground.faults.len().saturating_sub(WARNED);
+    if more > 0 {
+        cni::warn(format_args!("{network}: {more} more peers are not served, see CHECK"));
     }
 }
 

@@ -18,6 +18,8 @@ const DEFAULT_VNI: i64 = 1;
 const DEFAULT_PORT: i64 = 8472;
 /// The first protocol number that is not the kernel's own (`RTPROT_STATIC` is 4).
 const FIRST_PROTOCOL: i64 = 5;
+/// The longest name of a link (`IFNAMSIZ` less its NUL).
+const LONGEST_NAME: usize = 15;
 /// The device that the kernel's IPIP module makes.
 pub const FALLBACK: &str = "tunl0";
 
@@ -137,21 +139,18 @@ impl Raw {
     }
 }
 
-/// The device for IPv6 beside one for IPv4: `-v6` before the last dot, as flannel names its own.
+/// The device for IPv6 beside one for IPv4: `-v6` before the last dot, as flannel names its own. What
+/// stands before gives way where the name would be too long.
 fn ipv6_device(device: &IfName) -> Result<IfName, Error> {
     let device = device.as_str();
-    let name = match device.rsplit_once('.') {
-        Some((stem, end)) => format!("{stem}-v6.{end}"),
-        None => format!("{device}-v6"),
+    let (stem, end) = match device.rfind('.') {
+        Some(dot) => device.split_at(dot),
+        None => (device, ""),
     };
-    name.parse().map_err(|e: Error| {
-        Error::config(
-            "device",
-            format_args!("{device:?}"),
-            &format!("the device for IPv6 would be {name:?}: {}", e.msg),
-        )
-        .details("choose a name of at most 12 characters")
-    })
+    let room = LONGEST_NAME.saturating_sub("-v6".len() + end.len());
+    let cut = (0..=room.min(stem.len())).rev().find(|at| stem.is_char_boundary(*at)).unwrap_or(0);
+    let name = format!("{}-v6{end}", stem.get(..cut).unwrap_or_default());
+    link("device", &name)
 }
 
 fn link(key: &str, name: &str) -> Result<IfName, Error> {
@@ -247,8 +246,12 @@ mod tests {
         assert_eq!(vxlan(&config).device_v6.as_str(), "flannel-v6.1");
         let config = parse(Way::Vxlan, r#", "device": "overlay""#).unwrap();
         assert_eq!(vxlan(&config).device_v6.as_str(), "overlay-v6");
-        let error = parse(Way::Vxlan, r#", "device": "thirteen-long""#).unwrap_err();
-        assert!(error.msg.contains("\"thirteen-long-v6\""), "{error}");
+        for (more, name) in [
+            (r#", "device": "thirteen-long""#, "thirteen-lon-v6"),
+            (r#", "vni": 16777215"#, "vxl-v6.16777215"),
+        ] {
+            assert_eq!(vxlan(&parse(Way::Vxlan, more).unwrap()).device_v6.as_str(), name);
+        }
     }
 
     #[test]

@@ -16,7 +16,9 @@ impl Facts {
     pub fn gather(socket: &Socket, fleet: &Fleet, options: &Options) -> Result<Self, Error> {
         let mut underlays = Families::default();
         for ipv6 in [false, true] {
-            if let Some(local) = fleet.local.ip(ipv6) {
+            // An address of a family that no pod has is nobody's concern.
+            let serves = fleet.local.pods(ipv6).next().is_some();
+            if let Some(local) = fleet.local.ip(ipv6).filter(|_| serves) {
                 let found = Some(underlay(socket, local, options)?);
                 *(if ipv6 { &mut underlays.v6 } else { &mut underlays.v4 }) = found;
             }
@@ -56,6 +58,10 @@ fn underlay(socket: &Socket, local: IpAddr, options: &Options) -> Result<Underla
             None => return Err(nowhere()),
         },
     };
+    if options.backend.device(local.is_ipv6()).is_some_and(|d| d.as_str() == link.name) {
+        return Err(Error::config("iface", &link.name, "is the tunnel device itself")
+            .details("name the interface that the tunnel's packets leave through"));
+    }
     if link.name == "lo" {
         return Err(Error::config(
             "local.nodeIPs",

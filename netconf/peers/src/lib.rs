@@ -4,6 +4,7 @@
 //! [`Plan`] (what the kernel is to have), which is a pure function. The plan is compared with what
 //! the kernel has, and only the difference is applied ([`Network`]). CHECK is the same comparison.
 
+mod apply;
 mod backend;
 mod change;
 mod config;
@@ -14,9 +15,12 @@ mod fleet;
 mod gather;
 mod mac;
 mod observe;
+mod overruled;
 mod plan;
 mod record;
+mod scope;
 mod settle;
+mod sight;
 mod source;
 mod tunnel;
 

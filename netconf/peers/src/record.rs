@@ -5,21 +5,26 @@
 //! afterwards, so a process that is killed half-way leaves none, and it holds for the network
 //! namespace that it was made in. A boot empties the directory; nothing needs to outlive it.
 
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io::{self, Read as _, Write as _};
 use std::net::IpAddr;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
-use cni::{Code, Error, Json};
+use cni::{Code, Error, Json, NetworkName};
 use ipnetwork::IpNetwork;
-use kernel::{fault, regular};
+use kernel::{Netns, fault, regular};
 use serde::{Deserialize, Serialize};
 
 use crate::Fault;
 
 /// Of this form.
 const VERSION: u32 = 1;
+/// How long the lock is waited for. A comparison with thousands of peers takes half a second.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A record is not larger; it grows by a line for each peer that is not served.
 const LARGEST: u64 = 4 << 20;
@@ -27,7 +32,14 @@ const LARGEST: u64 = 4 << 20;
 /// The record of a network.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
-    version: u32,
+    /// Of which form it is.
+    pub version: u32,
+    /// The network.
+    pub network: String,
+    /// The network namespace that it was made in.
+    pub netns: u64,
+    /// The protocol number of its routes.
+    pub protocol: u8,
     /// What the conclusion was drawn from; `None` while it does not hold.
     pub settled: Option<Settled>,
     /// What bounds our routes: the cluster's networks, of this time and of the one before where
@@ -65,11 +77,6 @@ pub struct Sight {
 }
 
 impl Record {
-    /// A record of that content.
-    pub fn new(settled: Option<Settled>, domain: Vec<IpNetwork>, devices: Vec<String>) -> Self {
-        Self { version: VERSION, settled, domain, devices }
-    }
-
     /// The record in a state directory. One that is missing or damaged is an empty one.
     pub fn read(state: &Path) -> Self {
         let record = read(&path(state)).and_then(|text| {
@@ -77,6 +84,28 @@ impl Record {
             tree.decode::<Self>().ok()
         });
         record.filter(|record| record.version == VERSION).unwrap_or_default()
+    }
+
+    /// An empty record of a network.
+    pub fn of(network: &NetworkName, protocol: u8) -> kernel::Result<Self> {
+        Ok(Self {
+            version: VERSION,
+            network: network.to_string(),
+            netns: Netns::own_number()?,
+            protocol,
+            ..Self::default()
+        })
+    }
+
+    /// The records of other networks whose routes cannot be told from this one's but by where they
+    /// lead. Their state directories are those beside this one's.
+    pub fn rivals(&self, state: &Path) -> Vec<Self> {
+        let beside = state.parent().and_then(|parent| fs::read_dir(parent).ok());
+        let others = beside.into_iter().flatten().flatten().map(|entry| Self::read(&entry.path()));
+        others
+            .filter(|other| other.version == VERSION && other.network != self.network)
+            .filter(|other| other.netns == self.netns && other.protocol == self.protocol)
+            .collect()
     }
 
     /// Writes it, whole or not at all. Code 5.
@@ -109,8 +138,31 @@ impl Lock {
             .map_err(|e| failed("make the directory", state, &e))?;
         let opened = regular::open(File::options().create(true).truncate(false).write(true), &path);
         let file = opened.map_err(|e| failed("open", &path, &e))?;
-        file.lock().map_err(|e| failed("lock", &path, &e))?;
-        Ok(Self(file))
+        match file.try_lock() {
+            Ok(()) => Ok(Self(file)),
+            Err(TryLockError::WouldBlock) => Self::wait(file, &path),
+            Err(TryLockError::Error(e)) => Err(failed("lock", &path, &e)),
+        }
+    }
+
+    /// Waits for whoever has it, but not for ever. There is no call that does both, so a thread
+    /// waits, and ends with the process.
+    fn wait(file: File, path: &Path) -> Result<Self, Error> {
+        let (done, outcome) = mpsc::channel();
+        thread::spawn(move || done.send(file.lock().map(|()| file)));
+        match outcome.recv_timeout(PATIENCE) {
+            Ok(Ok(file)) => Ok(Self(file)),
+            Ok(Err(e)) => Err(failed("lock", path, &e)),
+            Err(_) => Err(Error::new(
+                Code::TRY_AGAIN,
+                format!(
+                    "stateDir: another process has held {} for {} seconds",
+                    path.display(),
+                    PATIENCE.as_secs()
+                ),
+            )
+            .details("see which one with `fuser` or `lslocks`")),
+        }
     }
 }
 
@@ -145,8 +197,12 @@ mod tests {
             pod_cidrs: vec!["10.1.0.0/24".parse().unwrap()],
             faults: vec![Fault { peer: "n2".to_owned(), reason: "gone".to_owned() }],
         };
-        let domain = vec!["10.0.0.0/8".parse().unwrap()];
-        let record = Record::new(Some(settled), domain, vec!["vxlan.1".to_owned()]);
+        let record = Record {
+            settled: Some(settled),
+            domain: vec!["10.0.0.0/8".parse().unwrap()],
+            devices: vec!["vxlan.1".to_owned()],
+            ..Record::of(&"pods".parse().unwrap(), 112).unwrap()
+        };
         record.write(state.path()).unwrap();
         assert_eq!(Record::read(state.path()), record);
         let whole = fs::read(path(state.path())).unwrap();
@@ -156,6 +212,24 @@ mod tests {
         }
         fs::write(path(state.path()), br#"{"version": 2, "domain": [], "devices": []}"#).unwrap();
         assert_eq!(Record::read(state.path()), Record::default());
+    }
+
+    #[test]
+    fn rivals_are_other_networks_under_the_same_number_in_the_same_namespace() {
+        let run = tempfile::tempdir().unwrap();
+        let write = |network: &str, protocol, netns| {
+            let name = network.parse().unwrap();
+            let record = Record { netns, ..Record::of(&name, protocol).unwrap() };
+            fs::create_dir(run.path().join(network)).unwrap();
+            record.write(&run.path().join(network)).unwrap();
+            record
+        };
+        let own = write("own", 112, 7);
+        write("other-number", 113, 7);
+        write("other-namespace", 112, 8);
+        fs::write(run.path().join("file"), "").unwrap();
+        let rival = write("rival", 112, 7);
+        assert_eq!(own.rivals(&run.path().join("own")), [rival]);
     }
 
     #[test]

@@ -2,26 +2,31 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use cni::Error;
 use ipnetwork::IpNetwork;
 use kernel::link::{self, Link};
-use kernel::route::{Lookup, look_up};
-use kernel::{Look, Netns, Seen, Socket, glance};
+use kernel::{Look, Netns, Socket, glance};
 use sha2::{Digest as _, Sha256};
 
 use crate::Options;
+use crate::apply::apply;
 use crate::change::Change;
 use crate::config::Config;
 use crate::difference::{alias, difference};
 use crate::facts::Facts;
-use crate::fleet::{Fault, Fleet};
+use crate::fleet::{Fault, Fleet, within};
 use crate::observe::observe;
-use crate::plan::{Device, Plan, Through, plan};
+use crate::overruled::overruled;
+use crate::plan::{Device, Plan, plan};
 use crate::record::{Lock, Record, Settled, Sight};
+use crate::scope::Scope;
+use crate::sight::{describe, sights};
 use crate::source::Identity;
 use crate::tunnel;
+
+/// How many faults the record keeps for the next ADD to tell.
+const REMEMBERED: usize = 20;
 
 /// What an attachment needs to know of the node's part.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,16 +72,26 @@ impl<'a> Network<'a> {
     }
 
     /// Makes sure that the kernel has all of the plan. Where nothing has changed since that was so,
-    /// it costs one look. `more` makes the rest of what the caller wants of the plan; it
-    /// is called, under the lock, when all is compared anew.
-    pub fn ensure(&self, more: impl FnOnce(&Plan) -> Result<(), Error>) -> Result<Ground, Error> {
+    /// it costs one look. `more` makes the rest of what the caller wants of the plan, under the lock,
+    /// when all is compared anew; `holds` tells whether that is still there.
+    pub fn ensure(
+        &self,
+        holds: impl Fn() -> Result<bool, Error>,
+        more: impl FnOnce(&Plan) -> Result<(), Error>,
+    ) -> Result<Ground, Error> {
         let socket = Socket::open()?;
-        if let Some(ground) = self.as_recorded(&socket)? {
+        let done = || -> Result<Option<Ground>, Error> {
+            match self.as_recorded(&socket)? {
+                Some(ground) => Ok(holds()?.then_some(ground)),
+                None => Ok(None),
+            }
+        };
+        if let Some(ground) = done()? {
             return Ok(ground);
         }
         let lock = Lock::take(&self.config.state)?;
         // Another ADD may have done it while this one waited.
-        if let Some(ground) = self.as_recorded(&socket)? {
+        if let Some(ground) = done()? {
             return Ok(ground);
         }
         self.settle(&socket, &lock, more)
@@ -107,13 +122,13 @@ impl<'a> Network<'a> {
             tunnels.extend(link.map(|link| (device, link)));
         }
         let before = Record::read(&self.config.state);
-        for name in planned.outlived(&before) {
-            if self.find_outlived(&socket, name)?.is_some() {
-                words.push(format!("device {name} is left from before"));
-            }
+        for link in self.outlived(&socket, &planned, &before)? {
+            words.push(format!("device {} is left from before", link.name));
         }
-        let domain = planned.domain(&before);
-        let changes = planned.changes(&socket, &tunnels, &self.config.options, &domain)?;
+        let rivals = self.record()?.rivals(&self.config.state);
+        words.extend(planned.overlaps(&rivals).iter().map(Fault::to_string));
+        let scope = Scope::new(&planned.fleet.cluster, &before, &rivals);
+        let changes = planned.changes(&socket, &tunnels, &self.config.options, &scope)?;
         words.extend(changes.iter().map(|change| format!("to be mended by: {change}")));
         words.extend(overruled(&socket, &planned.plan, &changes, &self.config.options)?);
         words.extend(more(&planned.plan)?);
@@ -124,9 +139,11 @@ impl<'a> Network<'a> {
     pub fn trial(&self) -> Result<Ground, Error> {
         let socket = Socket::open()?;
         let planned = self.plan(&socket)?;
+        let before = Record::read(&self.config.state);
+        let outlived = self.outlived(&socket, &planned, &before)?;
         for device in &planned.plan.devices {
-            tunnel::check_place(&socket, device, &self.config.options)?;
             tunnel::try_kind(device)?;
+            tunnel::check_place(&socket, device, &self.config.options, &outlived)?;
         }
         Ok(Ground::of(&planned.fleet, &planned.plan))
     }
@@ -188,55 +205,97 @@ impl<'a> Network<'a> {
     ) -> Result<Ground, Error> {
         let planned = self.plan(socket)?;
         let (options, state) = (&self.config.options, &self.config.state);
-        for device in &planned.plan.devices {
-            tunnel::check_place(socket, device, options)?;
-        }
         let before = Record::read(state);
-        let domain = planned.domain(&before);
+        let outlived = self.outlived(socket, &planned, &before)?;
+        for device in &planned.plan.devices {
+            tunnel::check_place(socket, device, options, &outlived)?;
+        }
+        let record = self.record()?;
+        let rivals = record.rivals(state);
+        let scope = Scope::new(&planned.fleet.cluster, &before, &rivals);
         let devices = planned.devices();
         let known: BTreeSet<_> = devices.iter().chain(&before.devices).cloned().collect();
-        Record::new(None, domain.clone(), known.into_iter().collect()).write(state)?;
+        let unsettled = Record {
+            domain: scope.own.clone(),
+            devices: known.into_iter().collect(),
+            ..record.clone()
+        };
+        unsettled.write(state)?;
 
+        // A device that an earlier plan had goes last, unless a new one needs what it has.
+        let needed = |link: &Link| planned.plan.devices.iter().any(|d| tunnel::excludes(d, link));
+        let (first, last): (Vec<_>, Vec<_>) = outlived.into_iter().partition(needed);
+        remove(socket, &first)?;
         let mut tunnels: Vec<(&Device, Link)> = Vec::new();
         for device in &planned.plan.devices {
             tunnels.push((device, tunnel::ensure(socket, device, options)?));
         }
-        let changes = planned.changes(socket, &tunnels, options, &domain)?;
+        let changes = planned.changes(socket, &tunnels, options, &scope)?;
         let refused = apply(socket, &changes)?;
-        for name in planned.outlived(&before) {
-            if let Some(link) = self.find_outlived(socket, name)? {
-                match socket.run(link::delete(link.index, name)) {
-                    Err(e) if !e.is_gone() => return Err(e.into()),
-                    _ => {}
-                }
-            }
-        }
+        remove(socket, &last)?;
         more(&planned.plan)?;
 
         let mut ground = Ground::of(&planned.fleet, &planned.plan);
+        ground.faults.extend(planned.overlaps(&rivals));
         if refused.is_empty() {
             let key = self.key(planned.identity.as_ref())?;
-            let settled = key.zip(sights(socket, &planned, &tunnels, options.protocol)?).map(
-                |(key, sights)| Settled {
-                    key,
-                    sights,
-                    mtu: ground.mtu,
-                    pod_cidrs: ground.pod_cidrs.clone(),
-                    faults: ground.faults.clone(),
-                },
-            );
-            Record::new(settled, planned.fleet.cluster.clone(), devices).write(state)?;
+            let sights = sights(socket, &planned.plan, &planned.facts, &tunnels, options)?;
+            let settled = key.zip(sights).map(|(key, sights)| Settled {
+                key,
+                sights,
+                mtu: ground.mtu,
+                pod_cidrs: ground.pod_cidrs.clone(),
+                faults: some(&ground.faults),
+            });
+            let domain = planned.fleet.cluster.clone();
+            Record { settled, domain, devices, ..record }.write(state)?;
         }
         ground.faults.extend(refused);
         Ok(ground)
     }
 
-    /// A device that an earlier plan had, if it is there and ours.
-    fn find_outlived(&self, socket: &Socket, name: &str) -> Result<Option<Link>, Error> {
-        let ours = alias(&self.config.options.network);
-        let found = link::get(socket, name)?;
-        Ok(found.filter(|link| link.alias.as_deref() == Some(ours.as_str())))
+    /// An empty record of this network.
+    fn record(&self) -> Result<Record, Error> {
+        let options = &self.config.options;
+        Ok(Record::of(&options.network, options.protocol)?)
     }
+
+    /// The devices that an earlier plan had and this one has not, if they are there and ours.
+    fn outlived(
+        &self,
+        socket: &Socket,
+        planned: &Planned,
+        before: &Record,
+    ) -> Result<Vec<Link>, Error> {
+        let (ours, devices) = (alias(&self.config.options.network), planned.devices());
+        let mut links = Vec::new();
+        for name in before.devices.iter().filter(|name| !devices.contains(name)) {
+            let found = link::get(socket, name)?;
+            links.extend(found.filter(|link| link.alias.as_deref() == Some(ours.as_str())));
+        }
+        Ok(links)
+    }
+}
+
+/// Removes links that may be gone.
+fn remove(socket: &Socket, links: &[Link]) -> Result<(), Error> {
+    for link in links {
+        match socket.run(link::delete(link.index, &link.name)) {
+            Err(e) if !e.is_gone() => return Err(e.into()),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// As many faults as anybody reads.
+fn some(faults: &[Fault]) -> Vec<Fault> {
+    let mut some: Vec<Fault> = faults.iter().take(REMEMBERED).cloned().collect();
+    let more = faults.len().saturating_sub(REMEMBERED);
+    if more > 0 {
+        some.push(Fault { peer: format!("and {more} more"), reason: "see CHECK".to_owned() });
+    }
+    some
 }
 
 impl Planned {
@@ -244,16 +303,25 @@ impl Planned {
         self.plan.devices.iter().map(|device| device.name.to_string()).collect()
     }
 
-    /// The devices that an earlier plan had and this one has not.
-    fn outlived<'b>(&self, before: &'b Record) -> impl Iterator<Item = &'b str> {
-        let devices = self.devices();
-        before.devices.iter().filter(move |name| !devices.contains(name)).map(String::as_str)
-    }
-
-    /// What bounds our routes, those of an earlier plan included.
-    fn domain(&self, before: &Record) -> Vec<IpNetwork> {
-        let all: BTreeSet<_> = self.fleet.cluster.iter().chain(&before.domain).copied().collect();
-        all.into_iter().collect()
+    /// Other networks whose routes would be taken for ours, or ours for theirs.
+    fn overlaps(&self, rivals: &[Record]) -> Vec<Fault> {
+        let overlap = |a: &IpNetwork, b: &IpNetwork| within(*a, *b) || within(*b, *a);
+        let mut faults = Vec::new();
+        for rival in rivals {
+            for theirs in &rival.domain {
+                if let Some(own) = self.fleet.cluster.iter().find(|own| overlap(own, theirs)) {
+                    let network = &rival.network;
+                    faults.push(Fault {
+                        peer: format!("of network {network}"),
+                        reason: format!(
+                            "its clusterCIDRs {theirs} and ours, {own}, overlap: give each network \
+                             of a node its own, or another protocol number"
+                        ),
+                    });
+                }
+            }
+        }
+        faults
     }
 
     fn changes(
@@ -261,163 +329,11 @@ impl Planned {
         socket: &Socket,
         tunnels: &[(&Device, Link)],
         options: &Options,
-        domain: &[IpNetwork],
+        scope: &Scope,
     ) -> Result<Vec<Change>, Error> {
-        let have = observe(socket, &self.facts, tunnels, options, domain)?;
-        Ok(difference(&self.plan, &have, options, domain))
-    }
-}
-
-/// Applies the changes. What the kernel refuses of a single peer is a fault of that peer; what all
-/// depend on must succeed.
-fn apply(socket: &Socket, changes: &[Change]) -> Result<Vec<Fault>, Error> {
-    let requests: Vec<_> = changes.iter().map(Change::request).collect();
-    let mut faults = Vec::new();
-    for (change, outcome) in std::iter::zip(changes, socket.run_all(&requests)) {
-        let Err(refused) = outcome else { continue };
-        let removes = matches!(
-            change,
-            Change::RemoveAddress(..)
-                | Change::RemoveNeighbour(..)
-                | Change::RemoveEntry(..)
-                | Change::RemoveRoute(..)
-        );
-        match change {
-            _ if removes && refused.is_gone() => {}
-            Change::AddAddress(..) if refused.is_exists() => {}
-            Change::AddAddress(..) | Change::SetRoute(None, _) => return Err(refused.into()),
-            _ => faults.push(Fault {
-                peer: concerns(change),
-                reason: format!("{change}: {}", Error::from(refused)),
-            }),
-        }
-    }
-    Ok(faults)
-}
-
-/// Peers whose pods the kernel reaches by a route of somebody else, although ours is there: one with
-/// a smaller metric, or to a part of them.
-fn overruled(
-    socket: &Socket,
-    plan: &Plan,
-    changes: &[Change],
-    options: &Options,
-) -> Result<Vec<String>, Error> {
-    let lacking: BTreeSet<IpNetwork> = changes.iter().filter_map(destination).collect();
-    let routes = plan.routes.iter().filter(|r| r.through != Through::Nowhere);
-    let routes: Vec<_> = routes.filter(|route| !lacking.contains(&route.dst)).collect();
-    let addresses: Vec<IpAddr> = routes.iter().map(|route| first_pod(route.dst)).collect();
-    let mut words = Vec::new();
-    for (route, found) in std::iter::zip(routes, look_up(socket, &addresses)) {
-        let by = match found? {
-            Some(found) if found.protocol == options.protocol => continue,
-            Some(found) => format!("the route to {} proto {}", found.dst, found.protocol),
-            None => "a route that drops them".to_owned(),
-        };
-        words.push(format!("packets to {} take {by}, not ours", route.dst));
-    }
-    Ok(words)
-}
-
-fn destination(change: &Change) -> Option<IpNetwork> {
-    match change {
-        Change::SetRoute(_, route) => Some(route.dst),
-        Change::RemoveRoute(installed, _) => Some(installed.route.dst),
-        _ => None,
-    }
-}
-
-/// Whom a change is about: a peer's network or address.
-fn concerns(change: &Change) -> String {
-    match change {
-        Change::AddAddress(_, address) | Change::RemoveAddress(_, address) => address.to_string(),
-        Change::SetNeighbour(_, n) | Change::RemoveNeighbour(_, n) => n.ip.to_string(),
-        Change::SetEntry(_, entry) | Change::RemoveEntry(_, entry) => entry.vtep.to_string(),
-        Change::SetRoute(_, route) => route.dst.to_string(),
-        Change::RemoveRoute(installed, _) => installed.route.dst.to_string(),
-    }
-}
-
-/// What the next ADD has to see again to know that nothing has changed: every link in use, that the
-/// node's addresses are where they were, and one route through each link and of each family, which
-/// a link that was down in between does not have any more.
-fn sights(
-    socket: &Socket,
-    planned: &Planned,
-    tunnels: &[(&Device, Link)],
-    protocol: u8,
-) -> Result<Option<Vec<Sight>>, Error> {
-    let mut looks = Vec::new();
-    let mut own = BTreeSet::new();
-    for ipv6 in [false, true] {
-        if let Some(underlay) = planned.facts.underlays.get(ipv6) {
-            looks.push(Look::Link(underlay.index));
-            looks.push(Look::Route(underlay.local));
-            own.insert(underlay.local);
-        }
-        for through in [Through::Underlay, Through::Tunnel] {
-            let mut routes = planned.plan.routes.iter();
-            let sentinel = routes.find(|r| r.through == through && r.dst.is_ipv6() == ipv6);
-            looks.extend(sentinel.map(|route| Look::Route(first_pod(route.dst))));
-        }
-    }
-    looks.extend(tunnels.iter().map(|(_, link)| Look::Link(link.index)));
-    looks.dedup();
-    let seen: Vec<Seen> = glance(socket, &looks).into_iter().collect::<kernel::Result<_>>()?;
-    // What somebody else removed meanwhile, or overrules, proves nothing.
-    let proves = |look: &Look, seen: &Seen| match (look, seen) {
-        (Look::Route(address), Seen::Route(Some(route))) => {
-            own.contains(address) || route.protocol == protocol
-        }
-        (_, seen) => !matches!(seen, Seen::Link(None) | Seen::Route(None)),
-    };
-    let pairs = || std::iter::zip(&looks, &seen);
-    Ok(pairs()
-        .all(|(look, seen)| proves(look, seen))
-        .then(|| pairs().map(|(look, seen)| Sight::of(look, seen)).collect()))
-}
-
-/// An address that a pod could have.
-fn first_pod(network: IpNetwork) -> IpAddr {
-    match network {
-        IpNetwork::V4(net) if net.prefix() < 32 => {
-            Ipv4Addr::from_bits(net.network().to_bits().saturating_add(1)).into()
-        }
-        IpNetwork::V6(net) if net.prefix() < 128 => {
-            Ipv6Addr::from_bits(net.network().to_bits().saturating_add(1)).into()
-        }
-        alone => alone.ip(),
-    }
-}
-
-impl Sight {
-    fn of(look: &Look, seen: &Seen) -> Self {
-        let (link, route) = match look {
-            Look::Link(index) => (Some(*index), None),
-            Look::Route(address) => (None, Some(*address)),
-        };
-        Self { link, route, seen: describe(seen) }
-    }
-
-    fn look(&self) -> Option<Look> {
-        match (self.link, self.route) {
-            (Some(index), None) => Some(Look::Link(index)),
-            (None, Some(address)) => Some(Look::Route(address)),
-            _ => None,
-        }
-    }
-}
-
-/// What was seen, in words that change when anything does that matters here.
-fn describe(seen: &Seen) -> String {
-    match seen {
-        Seen::Link(Some(link)) => {
-            let Link { name, alias, mac, mtu, up, vxlan, ipip, .. } = link;
-            format!("{name} {alias:?} {mac:?} {mtu} {up} {vxlan:?} {ipip:?}")
-        }
-        Seen::Route(Some(Lookup { kind, link, gw, dst, protocol })) => {
-            format!("{kind:?} {link:?} {gw:?} {dst} {protocol}")
-        }
-        Seen::Link(None) | Seen::Route(None) => "nothing".to_owned(),
+        let mut have = observe(socket, &self.facts, tunnels, options, &scope.own)?;
+        let on_tunnel = |index| tunnels.iter().any(|(_, link)| Some(link.index) == index);
+        have.routes.retain(|has| on_tunnel(has.link) || !scope.is_a_rivals(has.route.dst));
+        Ok(difference(&self.plan, &have, options, &scope.own))
     }
 }

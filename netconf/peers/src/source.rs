@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::Fleet;
 
 /// A peer file is not larger: 5 000 nodes take less than 1 MiB.
-const LARGEST: u64 = 64 << 20;
+const LARGEST: u64 = 16 << 20;
 /// How often a file that changes while it is read is read again.
 const TRIES: usize = 5;
 /// A file that was written so short a time ago may be written again without its times telling: the
@@ -59,8 +59,8 @@ impl Identity {
                 u32::try_from(nanoseconds).unwrap_or_default(),
             )
         };
-        let last = stamp(self.modified).max(stamp(self.changed));
-        now.checked_sub(last).is_some_and(|age| age > FRESH)
+        // Nobody can set the time of the inode's change, and every change of the content sets it.
+        now.checked_sub(stamp(self.changed)).is_some_and(|age| age > FRESH)
     }
 }
 

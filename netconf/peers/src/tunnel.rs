@@ -1,5 +1,8 @@
 //! Tunnel devices: made where they are missing, mended where they differ, never taken from others.
 
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
+
 use cni::{Code, Error};
 use kernel::link::{self, Ipip, Link, Vxlan};
 use kernel::{MacAddr, Netns, Socket, offload, sysctl};
@@ -10,17 +13,63 @@ use crate::device::{Mend, Verdict, compare};
 use crate::difference::alias;
 use crate::plan::{Device, Kind};
 
-/// Refuses what is in the device's place and not ours to change, before anything is changed.
-/// Code 101.
-pub fn check_place(socket: &Socket, device: &Device, options: &Options) -> Result<(), Error> {
-    let Some(found) = link::get(socket, device.name.as_str())? else { return Ok(()) };
+/// Refuses what is in the device's place and not ours to change, before anything is changed: what
+/// bears its name, and where it has to be made, what has its identifier, ends or port. The links
+/// that are `leaving` are in nobody's way. Code 101.
+pub fn check_place(
+    socket: &Socket,
+    device: &Device,
+    options: &Options,
+    leaving: &[Link],
+) -> Result<(), Error> {
+    let found = link::get(socket, device.name.as_str())?;
     let alias = alias(&options.network);
-    match compare(device, &found, &alias) {
-        Verdict::Foreign(kind) => Err(foreign(device, &kind)),
-        Verdict::Remake(why) if found.alias.as_deref() != Some(alias.as_str()) => {
-            Err(not_ours(device, &why))
+    match found.as_ref().map(|found| compare(device, found, &alias)) {
+        Some(Verdict::Mend(_)) => return Ok(()),
+        Some(Verdict::Foreign(kind)) => return Err(foreign(device, &kind)),
+        Some(Verdict::Remake(why))
+            if found.as_ref().and_then(|l| l.alias.as_deref()) != Some(alias.as_str()) =>
+        {
+            return Err(not_ours(device, &why));
         }
-        Verdict::Remake(_) | Verdict::Mend(_) => Ok(()),
+        Some(Verdict::Remake(_)) | None => {}
+    }
+    let links = link::list(socket)?;
+    let stays = |link: &&Link| {
+        let goes = |other: &Link| other.index == link.index;
+        !leaving.iter().any(goes) && !found.as_ref().is_some_and(goes)
+    };
+    if let Some(rival) = links.iter().filter(stays).find(|link| excludes(device, link)) {
+        return Err(taken(device, Some(rival)));
+    }
+    let Kind::Vxlan(vxlan, _) = &device.kind else { return Ok(()) };
+    // Devices share the port among themselves.
+    if links.iter().any(|link| link.vxlan.as_ref().is_some_and(|has| has.port == vxlan.port)) {
+        return Ok(());
+    }
+    let any: IpAddr =
+        if device.ipv6 { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
+    match UdpSocket::bind((any, vxlan.port)) {
+        Err(e) if e.kind() == io::ErrorKind::AddrInUse => Err(port_in_use(vxlan.port)),
+        _ => Ok(()),
+    }
+}
+
+/// True when the kernel makes no such device beside that link (drivers/net/vxlan/vxlan_core.c
+/// `vxlan_vni_in_use`, net/ipv4/ip_tunnel.c `ip_tunnel_find`).
+pub fn excludes(device: &Device, link: &Link) -> bool {
+    match &device.kind {
+        Kind::Vxlan(wanted, _) => link.vxlan.as_ref().is_some_and(|has| {
+            let is_ipv6 = has.local.is_some_and(|ip| ip.is_ipv6());
+            has.vni == wanted.vni
+                && has.port == wanted.port
+                && is_ipv6 == device.ipv6
+                && !has.external
+        }),
+        Kind::Ipip(wanted) => link.ipip.as_ref().is_some_and(|has| {
+            has.local == wanted.local && has.remote == wanted.remote && !has.external
+        }),
+        Kind::Fallback => false,
     }
 }
 
@@ -73,7 +122,7 @@ fn finish(
     found: &Link,
 ) -> Result<Link, Error> {
     let name = device.name.as_str();
-    prepare(name, device);
+    prepare(device);
     set_offload(name, options.offload)?;
     link::get(socket, name)?.filter(|now| now.index == found.index).ok_or_else(|| {
         Error::new(Code::TRY_AGAIN, format!("device {name} was removed while it was set up"))
@@ -90,8 +139,8 @@ fn not_ours(device: &Device, why: &[String]) -> Error {
 fn foreign(device: &Device, kind: &str) -> Error {
     let wanted = if matches!(device.kind, Kind::Vxlan(..)) { "a VXLAN" } else { "an IPIP" };
     let name = &device.name;
-    Error::new(Code::CONFLICT, format!("device {name}: exists and is {kind}, not {wanted} device"))
-        .details("name another device, or remove that interface")
+    let msg = format!("device {name}: exists and is {kind}, not {wanted} device of this network");
+    Error::new(Code::CONFLICT, msg).details("name another device, or remove that interface")
 }
 
 /// Makes the device, down and marked as ours. False when somebody else, or the module, was first.
@@ -108,7 +157,10 @@ fn create(socket: &Socket, device: &Device, alias: &str) -> Result<(Link, bool),
         Err(e) if e.is_exists() => false,
         Err(e) => return Err(lacking(e, device)),
     };
-    let Some(made) = link::get(socket, name)? else { return Err(taken(socket, device)) };
+    let Some(made) = link::get(socket, name)? else {
+        let links = link::list(socket)?;
+        return Err(taken(device, links.iter().find(|link| excludes(device, link))));
+    };
     if is_new && device.kind != Kind::Fallback {
         socket.run(link::set_alias(name, alias))?;
         return Ok((Link { alias: Some(alias.to_owned()), ..made }, true));
@@ -149,30 +201,21 @@ fn kind(device: &Device) -> &'static str {
 
 /// The error of a device whose name is free, but not what makes it unique: the identifier and port
 /// of a VXLAN, the ends of an IPIP tunnel. Names who has them.
-fn taken(socket: &Socket, device: &Device) -> Error {
-    let links = link::list(socket).unwrap_or_default();
-    let owner = links.iter().find(|other| match &device.kind {
-        Kind::Vxlan(wanted, _) => other
-            .vxlan
-            .as_ref()
-            .is_some_and(|has| has.port == wanted.port && has.vni == wanted.vni && !has.external),
-        Kind::Ipip(wanted) => other
-            .ipip
-            .as_ref()
-            .is_some_and(|has| has.local == wanted.local && has.remote == wanted.remote),
-        Kind::Fallback => false,
-    });
-    let owner = owner.map_or_else(|| "another device".to_owned(), |link| link.name.clone());
+fn taken(device: &Device, rival: Option<&Link>) -> Error {
+    let owner = rival.map_or("another device", |link| link.name.as_str());
     let name = &device.name;
-    match &device.kind {
-        Kind::Vxlan(vxlan, _) => Error::new(
-            Code::CONFLICT,
-            format!("device {name}: {owner} has vni {} on port {}", vxlan.vni, vxlan.port),
-        )
-        .details(format!("choose another vni or port, or set device to {owner} to take it over")),
-        _ => Error::new(Code::CONFLICT, format!("device {name}: {owner} has the same ends"))
-            .details(format!("set device to {owner} to take it over, or remove it")),
-    }
+    let what = match &device.kind {
+        Kind::Vxlan(vxlan, _) => format!("vni {} on port {}", vxlan.vni, vxlan.port),
+        _ => "the same ends".to_owned(),
+    };
+    let alias = rival.and_then(|link| link.alias.as_deref()).unwrap_or_default();
+    let mend = match alias.strip_prefix("podwire:") {
+        Some(network) => {
+            format!("it is that of the network {network:?}: choose another vni or port")
+        }
+        None => format!("choose another vni or port, or set device to {owner} to take it over"),
+    };
+    Error::new(Code::CONFLICT, format!("device {name}: {owner} has {what}")).details(mend)
 }
 
 fn mend(
@@ -203,9 +246,9 @@ fn mend(
                 other => other?,
             },
             Mend::Down => {
-                prepare(name, device);
+                prepare(device);
                 match socket.run(link::set_up(index, name)) {
-                    Err(e) if e.errno() == libc::EADDRINUSE => return Err(port_in_use(e, device)),
+                    Err(e) if e.errno() == libc::EADDRINUSE => return Err(refused(e, device)),
                     other => other?,
                 }
             }
@@ -214,28 +257,40 @@ fn mend(
     Ok(())
 }
 
-fn port_in_use(refused: kernel::Error, device: &Device) -> Error {
+fn refused(refused: kernel::Error, device: &Device) -> Error {
     match &device.kind {
-        Kind::Vxlan(vxlan, _) => Error {
-            code: Code::CONFLICT,
-            ..Error::from(refused)
-                .while_(format!("port {} is in use by another program", vxlan.port))
-                .details("choose another port, on every node, or end that program (ss -ulpn)")
-        },
+        Kind::Vxlan(vxlan, _) => port_in_use(vxlan.port),
         _ => refused.into(),
     }
 }
 
+fn port_in_use(port: u16) -> Error {
+    Error::new(Code::CONFLICT, format!("port {port} is in use by another program"))
+        .details("choose another port, on every node, or end that program (ss -ulpn)")
+}
+
 /// The switches of a router's tunnel: no addresses or routes from what is announced there, and
 /// packets may come from where the way back is another (with direct routing the two ways differ
-/// while it changes). Best effort: some are missing where the kernel has no IPv6.
-fn prepare(name: &str, device: &Device) {
+/// while it changes).
+fn switches(device: &Device) -> Vec<(String, &'static str)> {
+    let name = &device.name;
     if matches!(device.kind, Kind::Fallback) {
-        return;
+        return Vec::new();
     }
-    for (key, value) in
-        [(format!("ipv6/conf/{name}/accept_ra"), "0"), (format!("ipv4/conf/{name}/rp_filter"), "2")]
-    {
+    let mut all = vec![
+        (format!("ipv4/conf/{name}/rp_filter"), "2"),
+        (format!("ipv6/conf/{name}/accept_ra"), "0"),
+    ];
+    if device.ipv6 {
+        all.push((format!("ipv6/conf/{name}/disable_ipv6"), "0"));
+    }
+    all
+}
+
+/// Sets them. Best effort: some are missing where the kernel has no IPv6; what cannot do without
+/// will say so.
+fn prepare(device: &Device) {
+    for (key, value) in switches(device) {
         let _ = sysctl::ensure(&key, value);
     }
 }
@@ -269,6 +324,13 @@ pub fn differences(
             mends.iter().map(|mend| describe(mend, device, &found)).collect::<Vec<_>>()
         }
     };
+    for (key, wanted) in switches(device) {
+        if let Ok(has) = sysctl::read(&key)
+            && has != wanted
+        {
+            words.push(format!("the sysctl net/{key} is {has} instead of {wanted}"));
+        }
+    }
     let wanted = match options.offload {
         Offload::Auto => offload::is_broken_here().then_some(false),
         Offload::On => Some(true),

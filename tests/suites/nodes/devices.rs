@@ -223,6 +223,66 @@ fn a_port_that_a_program_has_is_refused_and_no_device_is_left() {
     cluster.next_add(1);
 }
 
+/// An ADD and STATUS on node 1 fail with these words.
+#[track_caller]
+fn hopeless(cluster: &Cluster, words: &[&str]) {
+    let (node, conf) = (cluster.node(1), cluster.conf(1));
+    node.add(&conf, &node.pod(), "eth0").fails().is(101, words);
+    node.status(&conf).fails().is(50, words);
+}
+
+#[test]
+fn a_device_that_works_stays_where_the_next_one_cannot_be_made() {
+    let mut cluster = Cluster::of(Mode::Vxlan, Underlay::Segment, Pods::V4, json!({}));
+    let index = |cluster: &Cluster| cluster.node(1).link("vxlan.1").unwrap()["ifindex"].take();
+    let before = index(&cluster);
+    let program = cluster.node(1).enter(|| std::net::UdpSocket::bind("0.0.0.0:9999"));
+    cluster.more = json!({"port": 9999});
+    hopeless(&cluster, &["port 9999 is in use"]);
+    drop(program);
+    let other = "link add other9 type vxlan id 9 dev eth0 local 192.168.2.1 dstport 8472";
+    cluster.node(1).batch(&format!("{other}\n"));
+    cluster.more = json!({"vni": 9, "device": "vxlan.1"});
+    hopeless(&cluster, &["other9 has vni 9"]);
+    assert_eq!(index(&cluster), before);
+    cluster.talk(1, 2);
+}
+
+#[test]
+fn a_device_may_get_another_name_and_keep_its_vni_and_port() {
+    let mut cluster = Cluster::of(Mode::Vxlan, Underlay::Segment, Pods::Dual, json!({}));
+    cluster.more = json!({"device": "overlay0"});
+    cluster.next_add(1);
+    let links = cluster.node(1).links();
+    assert!(!links.iter().any(|link| link.starts_with("vxlan")), "{links:?}");
+    cluster.talk(1, 2);
+}
+
+#[test]
+fn a_device_that_lost_its_name_is_told_as_the_one_in_the_way() {
+    let cluster = Cluster::of(Mode::Vxlan, Underlay::Segment, Pods::Dual, json!({}));
+    cluster.node(1).batch(
+        "link set vxlan.1 down\nlink set vxlan.1 name lost0\nlink set lost0 alias someone\n",
+    );
+    hopeless(&cluster, &["lost0 has vni 1 on port 8472"]);
+}
+
+#[test]
+fn what_keeps_a_device_quiet_is_compared_and_mended() {
+    let cluster = Cluster::of(Mode::Vxlan, Underlay::Segment, Pods::Dual, json!({}));
+    let node = cluster.node(1);
+    node.run(&["ip", "link", "set", "vxlan-v6.1", "addrgenmode", "eui64"]);
+    cluster.check_names(1, &["vxlan-v6.1 may make a link-local address"]);
+    cluster.next_add(1);
+    node.set_sysctl("net/ipv4/conf/vxlan.1/rp_filter", "1");
+    node.set_sysctl("net/ipv6/conf/vxlan-v6.1/accept_ra", "1");
+    cluster.check_names(1, &["vxlan.1/rp_filter is 1", "vxlan-v6.1/accept_ra is 1"]);
+    node.set_sysctl("net/ipv6/conf/vxlan-v6.1/disable_ipv6", "1");
+    cluster.check_names(1, &["vxlan-v6.1/disable_ipv6 is 1"]);
+    node.gc(&cluster.conf(1), &[cluster.attachment(1)]).ok();
+    cluster.check(1).ok();
+}
+
 #[test]
 fn checksum_offload_is_as_asked() {
     need!(Ethtool);

@@ -11,6 +11,8 @@ use crate::conf::with;
 each_mode! {
     foreign_routes_and_devices_are_left_alone,
     a_route_of_somebody_else_that_goes_first_is_named_and_left,
+    a_link_that_was_down_is_noticed_behind_somebody_else_s_route,
+    a_network_that_claims_too_much_takes_nothing_of_another,
     two_networks_of_one_mode_live_side_by_side,
 }
 
@@ -30,6 +32,65 @@ fn a_route_of_somebody_else_that_goes_first_is_named_and_left(mode: Mode) {
         });
         cluster.node(1).batch(&line.replace(" add ", " del "));
         cluster.check(1).ok();
+    }
+}
+
+fn a_link_that_was_down_is_noticed_behind_somebody_else_s_route(mode: Mode) {
+    let cluster = Cluster::new(mode);
+    let node = cluster.node(1);
+    let (link, v4) = match mode.device(false) {
+        Some(device) => (device, "10.244.2.0/24 via 192.168.2.3 dev eth0"),
+        None => ("eth0", "10.244.2.1/32 dev lo"),
+    };
+    node.set_sysctl("net/ipv6/conf/eth0/keep_addr_on_down", "1");
+    cluster.rest(1);
+    node.batch(&format!("route add {v4} metric 5\n"));
+    // The next ADD compares all and makes a record while that route is there.
+    let state = cluster.conf(1)["stateDir"].as_str().expect("a path").to_owned();
+    std::fs::remove_file(format!("{state}/record.json")).expect("the record");
+    let add = || {
+        let pod = node.pod();
+        let added = node.add(&cluster.conf(1), &pod, "eth0");
+        assert!(added.succeeded(), "{added}");
+    };
+    add();
+    let before = held(node, &Place::of(mode));
+    node.batch(&format!("link set {link} down\nlink set {link} up\n"));
+    add();
+    assert_eq!(held(node, &Place::of(mode)), before);
+}
+
+fn a_network_that_claims_too_much_takes_nothing_of_another(mode: Mode) {
+    let cluster = Cluster::empty(mode, Underlay::Segment, mode.pods(), json!({}));
+    let node = cluster.node(1);
+    let beside = |conf: Value, name: &str| {
+        with(conf, json!({"stateDir": node.directory().join("states").join(name)}))
+    };
+    let (_pod, attached) = cluster.fleet.attach(&beside(cluster.conf(1), "pods"), 1);
+    let before = held(node, &Place::of(mode));
+    let mut blue = cluster.fleet.another("blue", "10.66", "fd00:66", mode.pods());
+    blue.cluster[0] = "10.0.0.0/8".to_owned();
+    blue.write(node, 1);
+    let conf = beside(with(blue.conf("host-gw", node), json!({"bridge": "cni1"})), "blue");
+    for _ in 0..2 {
+        let pod = node.pod();
+        let output = node.add(&conf, &pod, "eth0");
+        assert!(output.succeeded(), "{output}");
+        assert!(output.stderr.contains("10.244.0.0/16 and ours, 10.0.0.0/8"), "{output}");
+        node.check(&attached).fails().is(103, &["of network blue", "overlap"]);
+        let now: Vec<String> = held(node, &Place::of(mode))
+            .into_iter()
+            .filter(|line| !line.contains("10.66.") && !line.contains("fd00:66:"))
+            .collect();
+        assert_eq!(now, before);
+        // What was typed wrong is corrected.
+        blue.cluster[0] = "10.66.0.0/16".to_owned();
+        blue.write(node, 1);
+        node.gc(&conf, &[]).ok();
+        node.gc(&conf, &[]).ok();
+        node.check(&attached).ok();
+        blue.cluster[0] = "10.0.0.0/8".to_owned();
+        blue.write(node, 1);
     }
 }
 

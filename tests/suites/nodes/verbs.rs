@@ -133,6 +133,7 @@ fn del_does_without_whatever_is_missing(mode: Mode) {
         json!({"protocol": 2}),
         json!({"local": {}, "peers": [{}], "clusterCIDRs": []}),
         json!({"ipMasq": false}),
+        json!({"ipam": {"type": 5, "dataDir": node.leases()}}),
     ];
     for change in &changes {
         let (pod, mut attached) = cluster.fleet.attach(&conf, 1);
