@@ -61,6 +61,16 @@ impl Node {
     pub fn tunnel_ip(&self, ipv6: bool) -> Option<IpAddr> {
         self.pods(ipv6).next().map(|net| net.network())
     }
+
+    /// The gateway by which its pods are reached through a VXLAN device, which only the neighbour
+    /// entry beside the route knows: the tunnel address, and for IPv6 the link-local one that follows
+    /// from the hardware address. The kernel takes no other IPv6 gateway on a link that any
+    /// route but the default one leads to by another link (net/ipv6/route.c,
+    /// `ip6_route_check_nh_onlink`), as one to `fd00::/8` by a router would.
+    pub fn vtep_gateway(&self, ipv6: bool) -> Option<IpAddr> {
+        let tunnel_ip = self.tunnel_ip(ipv6)?;
+        Some(if ipv6 { crate::mac::link_local(self.vtep_mac_v6).into() } else { tunnel_ip })
+    }
 }
 
 /// Something wrong with one peer; the others are served.

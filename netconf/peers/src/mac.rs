@@ -1,5 +1,7 @@
 //! The hardware address of a node's VXLAN device, where nobody gave one.
 
+use std::net::Ipv6Addr;
+
 use kernel::MacAddr;
 use sha2::{Digest, Sha256};
 
@@ -17,9 +19,26 @@ pub fn of(node: &str, ipv6: bool) -> MacAddr {
     MacAddr(bytes)
 }
 
+/// The link-local address with the interface identifier that follows from a hardware address (RFC
+/// 4291, appendix A).
+pub fn link_local(mac: MacAddr) -> Ipv6Addr {
+    let (vendor, own) = mac.0.split_at(3);
+    let identifier = [vendor, &[0xff, 0xfe], own].concat();
+    let mut bytes = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0).octets();
+    bytes.iter_mut().skip(8).zip(identifier).for_each(|(byte, part)| *byte = part);
+    // The bit of local administration means the opposite there.
+    Ipv6Addr::from_bits(u128::from_be_bytes(bytes) ^ (2 << 56))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::of;
+    use super::{link_local, of};
+
+    #[test]
+    fn a_link_local_address_holds_the_hardware_address() {
+        let mac = "66:ca:1e:f9:a5:ba".parse().unwrap();
+        assert_eq!(link_local(mac).to_string(), "fe80::64ca:1eff:fef9:a5ba");
+    }
 
     /// `printf %s n1 | sha256sum`, `printf %s n1-v6 | sha256sum`
     #[test]

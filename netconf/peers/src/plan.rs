@@ -47,7 +47,7 @@ pub struct Device {
     pub mtu: u32,
     /// Its address, alone in its prefix.
     pub address: IpNetwork,
-    /// The peers' tunnel addresses (VXLAN).
+    /// The gateways to the peers (VXLAN).
     pub neighbours: BTreeMap<IpAddr, MacAddr>,
     /// Behind which node each hardware address is (VXLAN).
     pub fdb: BTreeMap<MacAddr, IpAddr>,
@@ -193,7 +193,7 @@ impl Plan {
         let route_mtu = options.backend.direct_routing().then_some(mtu);
         for peer in &fleet.peers {
             // The fleet has no peer with pods of a family and without an address of it.
-            let Some((ip, tunnel_ip)) = peer.ip(ipv6).zip(peer.tunnel_ip(ipv6)) else { continue };
+            let Some((ip, vtep)) = peer.ip(ipv6).zip(peer.vtep_gateway(ipv6)) else { continue };
             let through = match way::to(ip, facts.reach.get(&ip), family.underlay, &options.backend)
             {
                 Ok(through) => through,
@@ -208,9 +208,9 @@ impl Plan {
                 (tunnelled, &mut device)
             {
                 let mac = if ipv6 { peer.vtep_mac_v6 } else { peer.vtep_mac };
-                neighbours.insert(tunnel_ip, mac);
+                neighbours.insert(vtep, mac);
                 fdb.insert(mac, ip);
-                gw = tunnel_ip;
+                gw = vtep;
             }
             self.routes.extend(peer.pods(ipv6).map(|dst| Route {
                 dst,

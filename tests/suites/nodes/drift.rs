@@ -65,6 +65,7 @@ fn a_blackhole_that_is_gone_is_named_and_made_again(mode: Mode) {
 
 mod tunnels {
     use super::super::each_tunnel;
+    use super::super::state::{link_local, vtep_mac};
     use super::*;
 
     each_tunnel! { an_address_that_is_gone_or_too_many_is_named_and_mended }
@@ -87,9 +88,10 @@ mod tunnels {
     #[test]
     fn a_neighbour_that_is_gone_changed_or_too_many_is_named_and_mended() {
         let cluster = Cluster::rested(Mode::Vxlan);
+        let gateway = link_local(&vtep_mac(&cluster.fleet.roster.entries[1], true));
         for (device, ip, odd) in [
             ("vxlan.1", "10.244.2.0", "10.244.66.0"),
-            ("vxlan-v6.1", "fd00:244:2::", "fd00:244:66::"),
+            ("vxlan-v6.1", gateway.as_str(), "fd00:244:66::"),
         ] {
             let gone = format!("neigh del {ip} dev {device}");
             mended(&cluster, &[&gone], &[ip, device]);
@@ -109,7 +111,7 @@ mod tunnels {
         for (device, ipv6, other) in
             [("vxlan.1", false, "192.168.2.3"), ("vxlan-v6.1", true, "fd00:192:168:2::3")]
         {
-            let mac = super::super::state::vtep_mac(entry, ipv6);
+            let mac = vtep_mac(entry, ipv6);
             let to = super::super::ground::node_ip(entry, ipv6);
             for (order, word) in [
                 (format!("del {mac} dev {device} dst {to} self"), mac.as_str()),

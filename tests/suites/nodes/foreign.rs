@@ -96,12 +96,13 @@ fn a_network_that_claims_too_much_takes_nothing_of_another(mode: Mode) {
 
 /// The lines of a node's snapshot that were there before `act` and are not any more.
 #[track_caller]
-fn keeps(cluster: &Cluster, act: impl FnOnce()) {
+fn keeps<R>(cluster: &Cluster, act: impl FnOnce() -> R) -> R {
     let before = cluster.node(1).snapshot();
-    act();
+    let done = act();
     let difference = before.difference(&cluster.node(1).snapshot());
     let gone: Vec<&str> = difference.lines().filter(|line| line.starts_with("- ")).collect();
     assert!(gone.is_empty(), "gone: {gone:#?}");
+    done
 }
 
 const FOREIGN: &[&str] = &[
@@ -174,11 +175,12 @@ fn foreign_routes_and_devices_are_left_alone(mode: Mode) {
     }
     let conf = cluster.conf(1);
     let pod = cluster.node(1).pod();
-    keeps(&cluster, || drop(cluster.node(1).attach(&conf, &pod)));
-    for n in [2, 3] {
-        drop(cluster.fleet.attach(&cluster.conf(n), n));
-    }
-    let attached = cluster.node(1).unheard(&conf, &pod);
+    let output = keeps(&cluster, || cluster.node(1).add(&conf, &pod, "eth0"));
+    assert_eq!(output.stderr, "");
+    let attached = cluster.node(1).attached(&conf, &pod, "eth0", &output);
+    let (other, theirs) = cluster.fleet.attach(&cluster.conf(2), 2);
+    talk("beside foreign routes", (&pod, &attached), (&other, &theirs));
+    cluster.node(1).check(&attached).ok();
     cluster.node(1).del(&attached).ok();
     for round in 0..2 {
         // What we make changes; what others made does not.

@@ -1,5 +1,6 @@
 //! What a node holds for its peers, as `ip` and `bridge` tell it, and what it should.
 
+use std::net::Ipv6Addr;
 use std::process::Command;
 
 use serde_json::Value;
@@ -104,7 +105,8 @@ impl Cluster {
                 let device = self.mode.device(ipv6);
                 let device = device.filter(|_| !direct.is_some_and(|direct| direct.contains(&m)));
                 let tunnel = first.split('/').next().expect("a network").to_owned();
-                let via = if self.mode == Mode::Vxlan && device.is_some() { &tunnel } else { &at };
+                let gateway = if ipv6 { link_local(&vtep_mac(entry, true)) } else { tunnel };
+                let via = if self.mode == Mode::Vxlan && device.is_some() { &gateway } else { &at };
                 let mtu = match (direct, device, ipv6) {
                     (Some(_), Some("tunl0"), _) => " mtu 1480",
                     (Some(_), Some(_), false) => " mtu 1450",
@@ -116,7 +118,7 @@ impl Cluster {
                 lines.extend(own.iter().map(|cidr| format!("route {cidr} via {via} dev {dev}")));
                 if let (Mode::Vxlan, Some(device)) = (self.mode, device) {
                     let mac = vtep_mac(entry, ipv6);
-                    lines.push(format!("neigh {tunnel} {mac} {device}"));
+                    lines.push(format!("neigh {gateway} {mac} {device}"));
                     lines.push(format!("fdb {mac} {at} {device}"));
                 }
             }
@@ -150,4 +152,14 @@ pub fn vtep_mac(entry: &Value, ipv6: bool) -> String {
     let sum = String::from_utf8(sum.expect("sha256sum").stdout).expect("a checksum");
     let pairs: Vec<&str> = (0..5).map(|at| &sum[2 * at..2 * at + 2]).collect();
     format!("66:{}", pairs.join(":"))
+}
+
+/// The link-local address that a hardware address makes: with `ff:fe` in its middle, and the bit of
+/// local administration turned.
+pub fn link_local(mac: &str) -> String {
+    let pair = |at: usize| u16::from_str_radix(&mac[3 * at..3 * at + 2], 16).expect("hexadecimal");
+    let word = |high: u16, low: u16| high << 8 | low;
+    let [first, second] = [word(pair(0) ^ 2, pair(1)), word(pair(2), 0xff)];
+    let [third, fourth] = [word(0xfe, pair(3)), word(pair(4), pair(5))];
+    Ipv6Addr::new(0xfe80, 0, 0, 0, first, second, third, fourth).to_string()
 }

@@ -1,7 +1,6 @@
 //! Routes: which are lacking or differ, and which of ours nobody wants.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::collections::BTreeMap;
 
 use ipnetwork::IpNetwork;
 use kernel::link::Link;
@@ -32,7 +31,6 @@ pub fn compare(
         .filter_map(|route| links.wanted(route, options.protocol))
         .map(|wanted| (key(&wanted.route), wanted))
         .collect();
-    let blocking = Blocking::of(have, wanted.values());
     let ours = |installed: &Installed| {
         let Installed { link, route } = installed;
         link.is_some_and(|link| links.is_own_tunnel(link)) && route.protocol != PROTOCOL_KERNEL
@@ -50,9 +48,7 @@ pub fn compare(
         }
         let ours = ours(installed);
         let any_metric = (key.0, 0)..=(key.0, u32::MAX);
-        if ours && blocking.is(installed) {
-            steps.lost.push(remove(installed));
-        } else if wanted.contains_key(&key) {
+        if wanted.contains_key(&key) {
             differing.entry(key).or_default().push(installed);
         } else if ours && wanted.range(any_metric).next().is_some() {
             steps.replaced.push(remove(installed));
@@ -100,29 +96,6 @@ impl Wanted<'_> {
             && has.mtu == wanted.mtu
             && has.kind == wanted.kind
             && has.protocol == wanted.protocol
-    }
-}
-
-/// IPv6 refuses a gateway behind the tunnel, on the link or not, as long as a route leads to it
-/// through another link (net/ipv6/route.c, `ip6_route_check_nh_onlink`). So the route to a peer that
-/// was reached directly cannot be replaced by one through the tunnel; it has to go before.
-struct Blocking {
-    tunnel: Option<u32>,
-    gateways: BTreeSet<IpAddr>,
-}
-
-impl Blocking {
-    fn of<'w>(have: &Have, wanted: impl Iterator<Item = &'w Wanted<'w>>) -> Self {
-        let tunnel = have.tunnels.v6.as_ref().map(|tunnel| tunnel.link.index);
-        let tunnelled = wanted
-            .filter(|wanted| wanted.route.dst.is_ipv6() && wanted.link.map(|l| l.index) == tunnel);
-        Self { tunnel, gateways: tunnelled.filter_map(|wanted| wanted.route.gw).collect() }
-    }
-
-    fn is(&self, installed: &Installed) -> bool {
-        let Installed { link, route } = installed;
-        let range = route.dst.network()..=route.dst.broadcast();
-        link.is_some() && *link != self.tunnel && self.gateways.range(range).next().is_some()
     }
 }
 

@@ -67,14 +67,14 @@ fn vxlan_is_a_device_per_family_with_a_neighbour_and_an_entry_per_peer() {
     let (m4, m6) = (mac("66:00:00:00:00:02"), mac("66:00:00:00:06:02"));
     assert_eq!(v4.neighbours, [(ip("10.244.2.0"), m4)].into());
     assert_eq!(v4.fdb, [(m4, ip("192.168.2.2"))].into());
-    assert_eq!(v6.neighbours, [(ip("fd00:244:2::"), m6)].into());
+    assert_eq!(v6.neighbours, [(ip("fe80::6400:ff:fe00:602"), m6)].into());
     assert_eq!(v6.fdb, [(m6, ip("fd00:2::2"))].into());
     assert_eq!(
         routes(&plan),
         [
             route("10.244.2.0/24", "10.244.2.0", Through::Tunnel),
             route("10.244.22.0/24", "10.244.2.0", Through::Tunnel),
-            route("fd00:244:2::/64", "fd00:244:2::", Through::Tunnel),
+            route("fd00:244:2::/64", "fe80::6400:ff:fe00:602", Through::Tunnel),
         ]
     );
 }

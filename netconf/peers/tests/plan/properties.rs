@@ -368,7 +368,7 @@ fn check_devices(case: &Case, world: &World) -> Result<(), TestCaseError> {
         let expected = if vxlan { tunnelled.len() } else { 0 };
         prop_assert_eq!((tunnel.neighbours.len(), tunnel.fdb.len()), (expected, expected));
         for gw in tunnelled.iter().filter(|_| vxlan) {
-            let served = |peer: &&peers::Node| peer.tunnel_ip(device.ipv6) == Some(*gw);
+            let served = |peer: &&peers::Node| peer.vtep_gateway(device.ipv6) == Some(*gw);
             let peer = case.fleet.peers.iter().find(served).unwrap();
             let mac = if device.ipv6 { peer.vtep_mac_v6 } else { peer.vtep_mac };
             let neighbour = Neighbour { ip: *gw, mac };
