@@ -69,7 +69,7 @@ fn a_network_that_claims_too_much_takes_nothing_of_another(mode: Mode) {
     let (_pod, attached) = cluster.fleet.attach(&beside(cluster.conf(1), "pods"), 1);
     let before = held(node, &Place::of(mode));
     let mut blue = cluster.fleet.another("blue", "10.66", "fd00:66", mode.pods());
-    blue.cluster[0] = "10.0.0.0/8".to_owned();
+    blue.cluster[0] = String::from("10.0.0.0/8");
     blue.write(node, 1);
     let conf = beside(with(blue.conf("host-gw", node), json!({"bridge": "cni1"})), "blue");
     for _ in 0..2 {
@@ -84,12 +84,12 @@ fn a_network_that_claims_too_much_takes_nothing_of_another(mode: Mode) {
             .collect();
         assert_eq!(now, before);
         // What was typed wrong is corrected.
-        blue.cluster[0] = "10.66.0.0/16".to_owned();
+        blue.cluster[0] = String::from("10.66.0.0/16");
         blue.write(node, 1);
         node.gc(&conf, &[]).ok();
         node.gc(&conf, &[]).ok();
         node.check(&attached).ok();
-        blue.cluster[0] = "10.0.0.0/8".to_owned();
+        blue.cluster[0] = String::from("10.0.0.0/8");
         blue.write(node, 1);
     }
 }
