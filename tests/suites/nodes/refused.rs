@@ -190,8 +190,6 @@ fn options_are_checked_before_anything_is_done(mode: Mode) {
         (json!({"vni": "1"}), 6, &["vni"]),
         (json!({"port": 0}), 7, &["port", "0"]),
         (json!({"port": 70_000}), 7, &["port", "70000"]),
-        // For IPv6 another is made of it, which has to be a name, too.
-        (json!({"device": "fifteen-letters"}), 7, &["device", "fifteen-letters"]),
         (json!({"device": "cni0"}), 101, &["cni0", "bridge"]),
     ];
     if mode != Mode::HostGw {
