@@ -7,6 +7,8 @@
 
 pub mod address;
 mod attributes;
+mod boot;
+pub mod durable;
 mod error;
 pub mod events;
 mod extended_ack;
@@ -14,6 +16,7 @@ pub mod fault;
 pub mod fdb;
 mod glance;
 pub mod link;
+mod lock;
 mod mac;
 mod message;
 pub mod neighbour;
@@ -25,8 +28,10 @@ pub mod route;
 mod socket;
 pub mod sysctl;
 
+pub use boot::boot_id;
 pub use error::{Error, Result};
 pub use glance::{Look, Seen, glance};
+pub use lock::Lock;
 pub use mac::MacAddr;
 pub use message::Request;
 pub use netns::Netns;

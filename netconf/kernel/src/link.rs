@@ -1,17 +1,21 @@
 //! Links: what the kernel knows of one, and the requests that change one. A file per operation.
 
+mod altname;
 mod announce;
 mod bridge;
 mod delete;
 mod get;
 mod ipip;
 mod port;
+mod relocate;
 mod set;
 mod veth;
+mod vf;
 mod vlan;
 mod vxlan;
 mod wait;
 
+pub use altname::{add as add_altname, delete as delete_altname};
 pub use announce::announce;
 pub use bridge::{create as create_bridge, set_vlan_filtering};
 pub use delete::{delete, delete_by_name};
@@ -19,11 +23,15 @@ pub use get::{get, get_by_index, list};
 pub(crate) use get::{read, request_by_index};
 pub use ipip::{Ipip, change as change_ipip, create as create_ipip};
 pub use port::{PortOptions, set_port};
+pub use relocate::relocate;
 pub use set::{
-    disable_address_generation, set_alias, set_down, set_mac, set_mtu, set_promiscuous, set_up,
-    set_up_notifying,
+    clear_alias, disable_address_generation, set_alias, set_all_multicast, set_down, set_mac,
+    set_mtu, set_name, set_promiscuous, set_up, set_up_notifying,
 };
 pub use veth::{Veth, create as create_veth};
+pub use vf::{
+    Vf, VfLinkState, VfRate, VfSetting, VfVlan, VlanProtocol, list as list_vfs, set as set_vf,
+};
 pub use vlan::{Vlan, add as add_vlan, delete as delete_vlan, list as list_vlans};
 pub use vxlan::{Vxlan, change as change_vxlan, create as create_vxlan};
 pub use wait::wait_until_up;
@@ -51,6 +59,15 @@ pub struct Link {
     pub running: bool,
     /// Told to be promiscuous (`IFF_PROMISC`).
     pub promiscuous: bool,
+    /// Told to take every multicast packet (`IFF_ALLMULTI`).
+    pub all_multicast: bool,
+    /// The address that its device was made with (`IFLA_PERM_ADDRESS`); VFs often have none.
+    pub permanent_mac: Option<MacAddr>,
+    /// Its names beside [`name`](Self::name) (`altname`).
+    pub alternative_names: Vec<String>,
+    /// The device that it is the network interface of, as its bus calls it: a PCI address
+    /// (`IFLA_PARENT_DEV_NAME`, since 5.14). A namespace's users cannot change it.
+    pub parent_device: Option<String>,
     /// The index of the bridge or other master that it is a port of.
     pub master: Option<u32>,
     /// The index of its peer or parent, in that one's namespace (`IFLA_LINK`).
@@ -82,6 +99,10 @@ mod attribute {
     pub const INFO: u16 = 18;
     pub const ALIAS: u16 = 20;
     pub const FAMILY_SPECIFIC: u16 = 26;
+    pub const PROPERTIES: u16 = 52;
+    pub const ALTERNATIVE_NAME: u16 = 53;
+    pub const PERMANENT_ADDRESS: u16 = 54;
+    pub const PARENT_DEVICE: u16 = 56;
     /// Inside `FAMILY_SPECIFIC`'s `AF_INET6` (`IFLA_INET6_*`).
     pub const ADDRESS_GENERATION: u16 = 8;
     /// `IN6_ADDR_GEN_MODE_NONE`.
@@ -99,9 +120,10 @@ mod attribute {
     pub const ISOLATED: u16 = 33;
 }
 
-/// `IFF_UP` and `IFF_PROMISC`.
+/// `IFF_UP`, `IFF_PROMISC` and `IFF_ALLMULTI`.
 const UP: u32 = 0x1;
 const PROMISCUOUS: u32 = 0x100;
+const ALL_MULTICAST: u32 = 0x200;
 /// `IF_OPER_UNKNOWN` and `IF_OPER_UP`.
 const CAN_CARRY: [u8; 2] = [0, 6];
 
@@ -120,6 +142,7 @@ impl Link {
             index,
             up: flags & UP != 0,
             promiscuous: flags & PROMISCUOUS != 0,
+            all_multicast: flags & ALL_MULTICAST != 0,
             ..Self::default()
         };
         for (kind, value) in attributes::of(all) {
@@ -134,6 +157,15 @@ impl Link {
                     link.running = value.first().is_some_and(|state| CAN_CARRY.contains(state));
                 }
                 attribute::INFO => link.parse_info(value),
+                attribute::PERMANENT_ADDRESS => {
+                    link.permanent_mac = value.try_into().ok().map(MacAddr);
+                }
+                attribute::PROPERTIES => {
+                    let names = attributes::of(value)
+                        .filter(|(kind, _)| *kind == attribute::ALTERNATIVE_NAME);
+                    link.alternative_names.extend(names.map(|(_, name)| attributes::text(name)));
+                }
+                attribute::PARENT_DEVICE => link.parent_device = Some(attributes::text(value)),
                 attribute::FAMILY_SPECIFIC => {
                     link.no_address_generation = makes_no_addresses(value);
                 }

@@ -23,6 +23,8 @@ pub mod kind {
     pub const NEW_NEIGHBOUR: u16 = 28;
     pub const DELETE_NEIGHBOUR: u16 = 29;
     pub const GET_NEIGHBOUR: u16 = 30;
+    pub const NEW_LINK_PROPERTY: u16 = 108;
+    pub const DELETE_LINK_PROPERTY: u16 = 109;
 }
 
 /// Something asked of the kernel, and the words for it when it refuses.

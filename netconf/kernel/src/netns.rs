@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use netlink_sys::protocols::NETLINK_ROUTE;
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::statfs::{FsType, fstatfs};
 
@@ -52,6 +53,34 @@ impl Netns {
         const OWN: &str = "/proc/thread-self/ns/net";
         let fail = |e| Error::new("examine the network namespace", OWN, e);
         Ok(std::fs::metadata(OWN).map_err(fail)?.ino())
+    }
+
+    /// The calling thread's own namespace: where links that come back go.
+    pub fn own() -> Result<Self> {
+        let path = PathBuf::from("/proc/thread-self/ns/net");
+        let opened = File::open(&path);
+        let file =
+            opened.map_err(|e| Error::new("open the network namespace", path.display(), e))?;
+        Ok(Self { file, path })
+    }
+
+    /// The namespace of process 1, where the kernel sends a device whose namespace died: it is the
+    /// initial one unless the caller lives in a container. `None` when it is the calling thread's own,
+    /// or may not be seen.
+    pub fn initial() -> Option<Self> {
+        let path = PathBuf::from("/proc/1/ns/net");
+        let file = File::open(&path).ok()?;
+        let number = file.metadata().ok()?.ino();
+        (Self::own_number().ok()? != number).then_some(Self { file, path })
+    }
+
+    /// A number that no other namespace has had since the boot (`SO_NETNS_COOKIE`, since 5.14), on
+    /// older kernels the one of its file, which may be used again once it is gone.
+    pub fn cookie(&self) -> Result<u64> {
+        let fail =
+            |e: io::Error| Error::new("examine the network namespace", self.path.display(), e);
+        let told = self.enter(|| Ok(own_cookie()))?;
+        told.map_or_else(|| Ok(self.file.metadata().map_err(fail)?.ino()), Ok)
     }
 
     /// Opens the namespace at `path` for an ADD or a CHECK. Code 8 when it is missing, is no
@@ -148,6 +177,28 @@ fn kind_of_namespace(file: &File) -> Option<libc::c_int> {
     // SAFETY: this ioctl takes no argument and touches no memory; the descriptor is open.
     let kind = unsafe { libc::ioctl(file.as_raw_fd(), GET_KIND) };
     (kind >= 0).then_some(kind)
+}
+
+/// The calling thread's namespace's cookie, `None` on kernels without.
+#[expect(unsafe_code, reason = "nix has no wrapper of this option")]
+fn own_cookie() -> Option<u64> {
+    /// include/uapi/asm-generic/socket.h
+    const SO_NETNS_COOKIE: libc::c_int = 71;
+    let socket = netlink_sys::Socket::new(NETLINK_ROUTE).ok()?;
+    let mut cookie = 0_u64;
+    let mut length = libc::socklen_t::try_from(size_of::<u64>()).ok()?;
+    // SAFETY: both pointers lead to values that live through the call, and `length` is the size of
+    // the first.
+    let outcome = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            SO_NETNS_COOKIE,
+            (&raw mut cookie).cast(),
+            &raw mut length,
+        )
+    };
+    (outcome == 0).then_some(cookie)
 }
 
 /// The way back, taken even when the visit panics.

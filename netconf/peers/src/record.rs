@@ -5,18 +5,15 @@
 //! afterwards, so a process that is killed half-way leaves none, and it holds for the network
 //! namespace that it was made in. A boot empties the directory; nothing needs to outlive it.
 
-use std::fs::{self, DirBuilder, File, TryLockError};
+use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
 use std::net::IpAddr;
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
-use std::thread;
 use std::time::Duration;
 
 use cni::{Code, Error, Json, NetworkName};
 use ipnetwork::IpNetwork;
-use kernel::{Netns, fault, regular};
+use kernel::{Lock, Netns, fault, regular};
 use serde::{Deserialize, Serialize};
 
 use crate::Fault;
@@ -125,45 +122,9 @@ impl Record {
     }
 }
 
-/// The state directory, locked as long as the value lives.
-#[derive(Debug)]
-pub struct Lock(#[expect(dead_code, reason = "held, not read")] File);
-
-impl Lock {
-    /// Waits for the lock, making the directory where it is missing. Code 5.
-    pub fn take(state: &Path) -> Result<Self, Error> {
-        let path = state.join("lock");
-        fault::point("lock the state directory")
-            .and_then(|()| DirBuilder::new().recursive(true).mode(0o755).create(state))
-            .map_err(|e| failed("make the directory", state, &e))?;
-        let opened = regular::open(File::options().create(true).truncate(false).write(true), &path);
-        let file = opened.map_err(|e| failed("open", &path, &e))?;
-        match file.try_lock() {
-            Ok(()) => Ok(Self(file)),
-            Err(TryLockError::WouldBlock) => Self::wait(file, &path),
-            Err(TryLockError::Error(e)) => Err(failed("lock", &path, &e)),
-        }
-    }
-
-    /// Waits for whoever has it, but not for ever. There is no call that does both, so a thread
-    /// waits, and ends with the process.
-    fn wait(file: File, path: &Path) -> Result<Self, Error> {
-        let (done, outcome) = mpsc::channel();
-        thread::spawn(move || done.send(file.lock().map(|()| file)));
-        match outcome.recv_timeout(PATIENCE) {
-            Ok(Ok(file)) => Ok(Self(file)),
-            Ok(Err(e)) => Err(failed("lock", path, &e)),
-            Err(_) => Err(Error::new(
-                Code::TRY_AGAIN,
-                format!(
-                    "stateDir: another process has held {} for {} seconds",
-                    path.display(),
-                    PATIENCE.as_secs()
-                ),
-            )
-            .details("see which one with `fuser` or `lslocks`")),
-        }
-    }
+/// Locks the state directory, making it where it is missing. Code 5 or 11.
+pub fn lock(state: &Path) -> Result<Lock, Error> {
+    Lock::take("stateDir", &state.join("lock"), 0o755, PATIENCE)
 }
 
 fn read(path: &Path) -> Option<Vec<u8>> {
@@ -236,9 +197,9 @@ mod tests {
     fn the_lock_makes_its_directory_and_says_where_it_cannot() {
         let state = tempfile::tempdir().unwrap();
         let deep = state.path().join("a/b");
-        drop(Lock::take(&deep).unwrap());
-        drop(Lock::take(&deep).unwrap());
-        let error = Lock::take(&deep.join("lock/c")).unwrap_err();
+        drop(lock(&deep).unwrap());
+        drop(lock(&deep).unwrap());
+        let error = lock(&deep.join("lock/c")).unwrap_err();
         assert!(error.msg.contains("lock/c"), "{error}");
     }
 }

@@ -19,7 +19,7 @@ use crate::fleet::{Fault, Fleet, within};
 use crate::observe::observe;
 use crate::overruled::overruled;
 use crate::plan::{Device, Plan, plan};
-use crate::record::{Lock, Record, Settled, Sight};
+use crate::record::{self, Record, Settled, Sight};
 use crate::scope::Scope;
 use crate::sight::{describe, sights};
 use crate::source::Identity;
@@ -89,7 +89,7 @@ impl<'a> Network<'a> {
         if let Some(ground) = done()? {
             return Ok(ground);
         }
-        let lock = Lock::take(&self.config.state)?;
+        let lock = record::lock(&self.config.state)?;
         // Another ADD may have done it while this one waited.
         if let Some(ground) = done()? {
             return Ok(ground);
@@ -102,7 +102,7 @@ impl<'a> Network<'a> {
         &self,
         more: impl FnOnce(&Plan) -> Result<(), Error>,
     ) -> Result<Ground, Error> {
-        let lock = Lock::take(&self.config.state)?;
+        let lock = record::lock(&self.config.state)?;
         self.settle(&Socket::open()?, &lock, more)
     }
 
@@ -200,7 +200,7 @@ impl<'a> Network<'a> {
     fn settle(
         &self,
         socket: &Socket,
-        _: &Lock,
+        _: &kernel::Lock,
         more: impl FnOnce(&Plan) -> Result<(), Error>,
     ) -> Result<Ground, Error> {
         let planned = self.plan(socket)?;

@@ -41,7 +41,7 @@ fn family_specific(family: libc::c_int, value: &[u8]) -> LinkAttribute {
 }
 
 /// An attribute, padded as the next one needs it.
-fn nest(kind: u16, value: &[u8]) -> Vec<u8> {
+pub(super) fn nest(kind: u16, value: &[u8]) -> Vec<u8> {
     let length = u16::try_from(4 + value.len()).unwrap_or(u16::MAX);
     let mut bytes = [&length.to_ne_bytes(), &kind.to_ne_bytes(), value].concat();
     bytes.resize(bytes.len().next_multiple_of(4), 0);
@@ -87,6 +87,31 @@ pub fn disable_address_generation(name: &str) -> Request {
 /// `ip link set dev NAME promisc on|off`
 pub fn set_promiscuous(index: u32, name: &str, on: bool) -> Request {
     request("set the promiscuous mode of", name, &link(index).promiscuous(on).build())
+}
+
+/// Makes it take every multicast packet or not.
+///
+/// `ip link set dev NAME allmulticast on|off`
+pub fn set_all_multicast(index: u32, name: &str, on: bool) -> Request {
+    request("set the all-multicast mode of", name, &link(index).allmulticast(on).build())
+}
+
+/// Renames it. EEXIST when the name, as a name or as an alternative one, is taken; EBUSY while it is
+/// up, before 6.2.
+///
+/// `ip link set dev NAME name NEW`
+pub fn set_name(index: u32, name: &str, new: &str) -> Request {
+    let on = format!("{name}, to {new}");
+    Request::new("rename the link", on, 0, kind::SET_LINK, &link(index).name(new).build())
+}
+
+/// Takes its alias away.
+///
+/// `ip link set dev NAME alias ""`
+pub fn clear_alias(index: u32, name: &str) -> Request {
+    // The empty attribute is the kernel's word for it; one with a NUL would be an alias of one byte.
+    let nothing = LinkAttribute::Other(DefaultNla::new(attribute::ALIAS, Vec::new()));
+    request("clear the alias of", name, &link(index).append_extra_attribute(nothing).build())
 }
 
 /// Names its purpose; at most 255 bytes. The link is found by its name, so that the request can

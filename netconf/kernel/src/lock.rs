@@ -1,0 +1,55 @@
+//! A lock that processes share, as a file.
+
+use std::fs::{DirBuilder, File, TryLockError};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::Path;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use cni::{Code, Error};
+
+use crate::{fault, regular};
+
+/// A file, locked as long as the value lives: a process that is killed lets go of it.
+#[derive(Debug)]
+pub struct Lock(#[expect(dead_code, reason = "held, not read")] File);
+
+impl Lock {
+    /// Waits for the lock at `path` for as long as `patience`. Its directory is made, with `mode`,
+    /// where it is missing. Code 5; 11 when somebody else has it all the time. `key` is the option that
+    /// the path came from.
+    pub fn take(key: &str, path: &Path, mode: u32, patience: Duration) -> Result<Self, Error> {
+        let failed = |what: &str, path: &Path, e: &std::io::Error| {
+            Error::new(Code::IO, format!("{key}: {what} {}: {e}", path.display()))
+        };
+        let directory = path.parent().unwrap_or(Path::new("."));
+        fault::point("lock a file")
+            .and_then(|()| DirBuilder::new().recursive(true).mode(mode).create(directory))
+            .map_err(|e| failed("make the directory", directory, &e))?;
+        let mut options = File::options();
+        let options = options.create(true).truncate(false).write(true).mode(0o600);
+        let file = regular::open(options, path).map_err(|e| failed("open", path, &e))?;
+        match file.try_lock() {
+            Ok(()) => return Ok(Self(file)),
+            Err(TryLockError::WouldBlock) => {}
+            Err(TryLockError::Error(e)) => return Err(failed("lock", path, &e)),
+        }
+        // There is no call that waits, but not for ever: a thread waits, and ends with the process.
+        let (done, outcome) = mpsc::channel();
+        thread::spawn(move || done.send(file.lock().map(|()| file)));
+        match outcome.recv_timeout(patience) {
+            Ok(Ok(file)) => Ok(Self(file)),
+            Ok(Err(e)) => Err(failed("lock", path, &e)),
+            Err(_) => Err(Error::new(
+                Code::TRY_AGAIN,
+                format!(
+                    "{key}: another process has held {} for {} seconds",
+                    path.display(),
+                    patience.as_secs()
+                ),
+            )
+            .details("see which one with `fuser` or `lslocks`")),
+        }
+    }
+}
