@@ -12,13 +12,21 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("netconf/cni", &[]),
     ("netconf/kernel", &["cni"]),
     ("netconf/nad", &["cni", "kernel"]),
+    ("netconf/devices", &["cni"]),
+    ("netconf/handover", &["cni", "kernel", "devices", "nad", "ipam", "attach"]),
     ("netconf/firewall", &["cni", "kernel"]),
     ("netconf/peers", &["cni", "kernel"]),
     ("ipam", &["cni", "kernel"]),
     ("ipam/", &["cni", "kernel", "ipam"]),
     ("netconf/attach", &["cni", "kernel", "firewall", "ipam"]),
     ("netconf/cluster", &["cni", "kernel", "firewall", "attach", "peers"]),
-    ("plugins/", &["cluster", "attach", "firewall", "peers", "ipam", "nad", "kernel", "cni"]),
+    (
+        "plugins/",
+        &[
+            "cluster", "handover", "attach", "firewall", "peers", "devices", "ipam", "nad",
+            "kernel", "cni",
+        ],
+    ),
     ("tests", &["testkit", "cni", "kernel", "ipam"]),
 ];
 

@@ -7,18 +7,18 @@
 
 mod ability;
 pub mod bridge;
-mod config;
-mod container;
+pub mod config;
+pub mod container;
 mod dad;
-mod ends;
-mod finding;
+pub mod ends;
+pub mod finding;
 mod forwarding;
 mod gateway;
 mod guard;
-mod lease;
+pub mod lease;
 mod owner;
 pub mod ptp;
 mod router;
 mod teardown;
-mod undo;
+pub mod undo;
 mod veth;

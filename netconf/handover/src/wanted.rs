@@ -1,0 +1,52 @@
+//! What an ADD asks for.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use cni::Dns;
+use devices::Device;
+use kernel::MacAddr;
+
+use crate::vf::VfWanted;
+
+/// A device and what it is to be like in the container.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// The device.
+    pub device: Device,
+    /// Which of its network interfaces: the name it has on the host now. `None` where a program drives
+    /// the device.
+    pub link: Option<String>,
+    /// The interface's hardware address.
+    pub mac: Option<MacAddr>,
+    /// Its MTU in bytes.
+    pub mtu: Option<u32>,
+    /// It takes every multicast packet.
+    pub all_multicast: Option<bool>,
+    /// It takes every packet.
+    pub promiscuous: Option<bool>,
+    /// What the physical function is to decide about it.
+    pub vf: VfWanted,
+    /// A setting that the hardware does not know fails the ADD, or is left out with a warning.
+    pub on_unsupported: OnUnsupported,
+    /// The interface takes its addresses and routes along (`useInterfaceNetwork`).
+    pub carry_network: bool,
+    /// A device that the node itself lives by is given away all the same (`force`).
+    pub force: bool,
+    /// Replaces the resolver that IPAM gave.
+    pub dns: Dns,
+    /// Where the journal is (`stateDir`).
+    pub state: PathBuf,
+    /// How long the device's lock is waited for (`lockTimeout`).
+    pub patience: Duration,
+}
+
+/// What becomes of a setting that the hardware does not know.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnUnsupported {
+    /// The ADD fails, and takes back what it did.
+    #[default]
+    Fail,
+    /// A warning on stderr, and the rest is done.
+    Warn,
+}

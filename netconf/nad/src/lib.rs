@@ -1,0 +1,1 @@
+//! NetworkAttachmentDefinitions and what Multus makes of them.

@@ -1,0 +1,3 @@
+//! `host-device`: see README.md for its options.
+
+fn main() {}

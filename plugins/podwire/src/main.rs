@@ -1,0 +1,3 @@
+//! `podwire`: the operator's tool.
+
+fn main() {}

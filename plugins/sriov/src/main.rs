@@ -1,0 +1,3 @@
+//! `sriov`: see README.md for its options.
+
+fn main() {}
