@@ -53,3 +53,25 @@ impl Lock {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_comes_later_waits_and_gives_up() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("deep/lock");
+        let take = |patience| Lock::take("stateDir", &path, 0o700, patience);
+        let held = take(Duration::ZERO).unwrap();
+        let refused = take(Duration::from_millis(1)).unwrap_err();
+        assert_eq!(refused.code, Code::TRY_AGAIN);
+        assert!(refused.msg.contains("stateDir") && refused.msg.contains("lock"), "{refused}");
+        let waits = thread::spawn({
+            let path = path.clone();
+            move || Lock::take("stateDir", &path, 0o700, Duration::from_mins(1)).map(drop)
+        });
+        drop(held);
+        waits.join().unwrap().unwrap();
+    }
+}

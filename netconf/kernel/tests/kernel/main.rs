@@ -9,6 +9,7 @@
 
 mod entries;
 mod many;
+mod moves;
 mod routes;
 mod tunnels;
 
