@@ -1,11 +1,8 @@
 //! Asking the address manager that a config names, in this process or in its own.
 
-use std::env;
-use std::net::IpAddr;
-use std::path::Path;
-
 use cni::{AddResult, Call, Error, GcCall, NetConf, Plugin, PluginPath, StatusCall, delegate};
 use serde::Deserialize;
+use std::net::IpAddr;
 
 use crate::{HostLocal, Static};
 
@@ -48,14 +45,9 @@ impl Ipam {
             let value = format_args!("{kind:?}");
             return Err(Error::config("ipam.type", value, "names a path, not a plugin"));
         }
-        let own = env::current_exe().ok();
-        let beside = || {
-            let found = path.find(&kind).ok();
-            found.zip(own.as_deref()).is_some_and(|(found, own)| stand_together(&found, own))
-        };
         let way = match kind.as_str() {
-            HostLocal::NAME if beside() => Way::HostLocal,
-            Static::NAME if beside() => Way::Static,
+            HostLocal::NAME if delegate::is_own(&kind, path) => Way::HostLocal,
+            Static::NAME if delegate::is_own(&kind, path) => Way::Static,
             _ => Way::Executed,
         };
         Ok(Some(Self { kind, way }))
@@ -122,20 +114,11 @@ impl Ipam {
     }
 }
 
-/// True when the executable that was found and our own are in the same directory, links followed:
-/// then both came out of the same build.
-fn stand_together(found: &Path, own: &Path) -> bool {
-    let directory = |file: &Path| {
-        let file = file.canonicalize().ok()?;
-        file.parent().map(Path::to_owned)
-    };
-    directory(found).is_some_and(|theirs| directory(own) == Some(theirs))
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::os::unix::fs::{PermissionsExt as _, symlink};
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::path::Path;
 
     use serde_json::{Value, json};
 
@@ -155,30 +138,6 @@ mod tests {
             assert!(of(&ipam, none).is_none(), "{ipam}");
         }
         assert!(of(&json!({"type": "host-local"}), none).is_some());
-    }
-
-    #[test]
-    fn only_what_stands_beside_us_is_our_own() {
-        let root = tempfile::tempdir().unwrap();
-        let dir = |name: &str| {
-            let dir = root.path().join(name);
-            fs::create_dir(&dir).unwrap();
-            dir
-        };
-        let (ours, theirs, links) = (dir("ours"), dir("theirs"), dir("links"));
-        for file in [ours.join("bridge"), ours.join("host-local"), theirs.join("host-local")] {
-            fs::write(file, "").unwrap();
-        }
-        symlink(ours.join("bridge"), links.join("bridge")).unwrap();
-        symlink(ours.join("host-local"), links.join("host-local")).unwrap();
-        symlink(theirs.join("host-local"), links.join("static")).unwrap();
-
-        assert!(stand_together(&ours.join("host-local"), &ours.join("bridge")));
-        assert!(stand_together(&links.join("host-local"), &ours.join("bridge")));
-        assert!(stand_together(&ours.join("host-local"), &links.join("bridge")));
-        assert!(!stand_together(&theirs.join("host-local"), &ours.join("bridge")));
-        assert!(!stand_together(&links.join("static"), &links.join("bridge")));
-        assert!(!stand_together(&ours.join("missing"), &ours.join("bridge")));
     }
 
     #[test]

@@ -13,6 +13,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("netconf/kernel", &["cni"]),
     ("netconf/nad", &["cni", "kernel"]),
     ("netconf/devices", &["cni"]),
+    ("netconf/flannel", &["cni", "kernel"]),
     ("netconf/handover", &["cni", "kernel", "devices", "nad", "ipam", "attach"]),
     ("netconf/firewall", &["cni", "kernel"]),
     ("netconf/peers", &["cni", "kernel"]),
@@ -23,8 +24,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "plugins/",
         &[
-            "cluster", "handover", "attach", "firewall", "peers", "devices", "ipam", "nad",
-            "kernel", "cni",
+            "cluster", "handover", "flannel", "attach", "firewall", "peers", "devices", "ipam",
+            "nad", "kernel", "cni",
         ],
     ),
     ("tests", &["testkit", "cni", "kernel", "ipam"]),

@@ -19,6 +19,8 @@ const STATIC: Network = |_| {
         "ipam": {"type": "static", "addresses": [{"address": "10.1.0.5/24"}]}})
 };
 
+const FLANNEL: Network = crate::flannel::network;
+
 macro_rules! walk {
     ($($name:ident: $network:expr;)+) => {
         $(
@@ -57,6 +59,7 @@ walk! {
     loopback: super::LOOPBACK;
     host_local: super::HOST_LOCAL;
     fixed: super::STATIC;
+    flannel: super::FLANNEL;
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod conf;
 mod delegation;
 mod examples;
 mod faults;
+mod flannel;
 mod fleets;
 mod ipam;
 mod kit;

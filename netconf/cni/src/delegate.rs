@@ -5,6 +5,7 @@ mod program;
 
 use std::env;
 use std::ffi::OsString;
+use std::path::Path;
 
 use crate::{AddResult, Call, Code, Error, GcCall, Json, PluginPath, StatusCall};
 use program::{Failed, Program};
@@ -74,4 +75,52 @@ fn variables(call: &Call) -> [(&'static str, OsString); 5] {
 /// A directory with a `:` in it cannot have come from the environment and cannot go there.
 fn joined(path: &PluginPath) -> OsString {
     env::join_paths(&path.0).unwrap_or_default()
+}
+
+/// Whether the plugin named `kind` is one of ours: its executable stands beside the running one, links
+/// followed, so both came out of the same build. What it does can then be done in this process.
+pub fn is_own(kind: &str, path: &PluginPath) -> bool {
+    let found = path.find(kind).ok();
+    let own = env::current_exe().ok();
+    found.zip(own).is_some_and(|(found, own)| stand_together(&found, &own))
+}
+
+fn stand_together(found: &Path, own: &Path) -> bool {
+    let directory = |file: &Path| {
+        let file = file.canonicalize().ok()?;
+        file.parent().map(Path::to_owned)
+    };
+    directory(found).is_some_and(|theirs| directory(own) == Some(theirs))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn only_what_stands_beside_us_is_our_own() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = |name: &str| {
+            let dir = root.path().join(name);
+            fs::create_dir(&dir).unwrap();
+            dir
+        };
+        let (ours, theirs, links) = (dir("ours"), dir("theirs"), dir("links"));
+        for file in [ours.join("bridge"), ours.join("host-local"), theirs.join("host-local")] {
+            fs::write(file, "").unwrap();
+        }
+        symlink(ours.join("bridge"), links.join("bridge")).unwrap();
+        symlink(ours.join("host-local"), links.join("host-local")).unwrap();
+        symlink(theirs.join("host-local"), links.join("static")).unwrap();
+
+        assert!(stand_together(&ours.join("host-local"), &ours.join("bridge")));
+        assert!(stand_together(&links.join("host-local"), &ours.join("bridge")));
+        assert!(stand_together(&ours.join("host-local"), &links.join("bridge")));
+        assert!(!stand_together(&theirs.join("host-local"), &ours.join("bridge")));
+        assert!(!stand_together(&links.join("static"), &links.join("bridge")));
+        assert!(!stand_together(&ours.join("missing"), &ours.join("bridge")));
+    }
 }

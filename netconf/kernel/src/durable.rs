@@ -1,4 +1,5 @@
-//! Files that survive a loss of power: whole or not at all, and on the disk when the call returns.
+//! Files that are there whole or not at all, also after a kill: [`write`] and [`remove`] besides survive a
+//! loss of power, their work is on the disk when they return.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -10,6 +11,18 @@ use crate::{fault, regular};
 /// Writes the file at `path`, readable by its owner alone: beside it first, then in its place. Two
 /// writers of one file need a lock between them.
 pub fn write(path: &Path, content: &[u8]) -> io::Result<()> {
+    put_beside(path, content)?.sync_all()?;
+    take_place(path)?;
+    sync_directory(path)
+}
+
+/// The same for what need not outlive the boot: nothing waits for the disk.
+pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    put_beside(path, content)?;
+    take_place(path)
+}
+
+fn put_beside(path: &Path, content: &[u8]) -> io::Result<File> {
     fault::point("write a file beside its place")?;
     let beside = beside(path)?;
     // A link that somebody else put there is not followed.
@@ -20,21 +33,36 @@ pub fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     let mut options = File::options();
     let mut file = regular::open(options.write(true).create_new(true).mode(0o600), &beside)?;
     file.write_all(content)?;
-    file.sync_all()?;
-    drop(file);
-    fault::point("put a file in its place")?;
-    fs::rename(&beside, path)?;
-    sync_directory(path)
+    Ok(file)
+}
+
+fn take_place(path: &Path) -> io::Result<()> {
+    let beside = beside(path)?;
+    let outcome = fault::point("put a file in its place").and_then(|()| fs::rename(&beside, path));
+    if outcome.is_err() {
+        // The rename's error is the one to tell.
+        let _ = fs::remove_file(beside);
+    }
+    outcome
 }
 
 /// Removes the file at `path`; it is fine when there is none.
 pub fn remove(path: &Path) -> io::Result<()> {
+    if discard(path)? { sync_directory(path) } else { Ok(()) }
+}
+
+/// The same for what need not outlive the boot: nothing waits for the disk. False when there was
+/// none.
+pub fn discard(path: &Path) -> io::Result<bool> {
     fault::point("remove a file")?;
-    match fs::remove_file(path) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
-        other => other?,
-    }
-    sync_directory(path)
+    let remove = |path: &Path| match fs::remove_file(path) {
+        Ok(()) => Ok(true),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(e) => Err(e),
+    };
+    // What a writer that was killed left.
+    remove(&beside(path)?)?;
+    remove(path)
 }
 
 fn sync_directory(path: &Path) -> io::Result<()> {
@@ -57,12 +85,13 @@ mod tests {
     fn a_file_is_replaced_whole_and_readable_by_its_owner_alone() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("record");
-        for content in ["one", "another"] {
-            write(&path, content.as_bytes()).unwrap();
+        for (content, put) in [("one", write as fn(&Path, &[u8]) -> _), ("another", replace)] {
+            put(&path, content.as_bytes()).unwrap();
             assert_eq!(fs::read_to_string(&path).unwrap(), content);
         }
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+        fs::write(directory.path().join(".record.new"), "of a writer that was killed").unwrap();
         remove(&path).unwrap();
         remove(&path).unwrap();
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);

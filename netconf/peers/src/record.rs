@@ -6,14 +6,14 @@
 //! namespace that it was made in. A boot empties the directory; nothing needs to outlive it.
 
 use std::fs::{self, File};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use cni::{Code, Error, Json, NetworkName};
 use ipnetwork::IpNetwork;
-use kernel::{Lock, Netns, fault, regular};
+use kernel::{Lock, Netns, durable, regular};
 use serde::{Deserialize, Serialize};
 
 use crate::Fault;
@@ -108,17 +108,8 @@ impl Record {
     /// Writes it, whole or not at all. Code 5.
     pub fn write(&self, state: &Path) -> Result<(), Error> {
         let path = path(state);
-        let unfinished = state.join(".record.json");
         let text = serde_json::to_vec(self).map_err(io::Error::from);
-        fault::point("write the record")
-            .and(text)
-            .and_then(|text| {
-                let mut new = File::options();
-                let new = new.create(true).truncate(true).write(true);
-                regular::open(new, &unfinished)?.write_all(&text)
-            })
-            .and_then(|()| fs::rename(&unfinished, &path))
-            .map_err(|e| failed("write", &path, &e))
+        text.and_then(|text| durable::replace(&path, &text)).map_err(|e| failed("write", &path, &e))
     }
 }
 
