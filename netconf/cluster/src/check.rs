@@ -32,11 +32,7 @@ pub fn check(config: &Config, call: &Call) -> Result<(), Error> {
 }
 
 fn beside(config: &Config, plan: &Plan) -> Result<Vec<String>, Error> {
-    let mut found = Vec::new();
-    if config.masquerade {
-        let network = &config.node.options.network;
-        found.extend(firewall::exempt::check(network, &node::exempt(plan))?);
-    }
+    let mut found = node::lacking(config, plan)?;
     if let Join::Bridge(name) = &config.join
         && let Some(bridge) = link::get(&Socket::open()?, name.as_str())?
         && bridge.mtu > plan.mtu

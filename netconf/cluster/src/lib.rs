@@ -5,7 +5,7 @@
 mod check;
 mod config;
 mod derive;
-mod node;
+pub mod node;
 mod status;
 
 use std::marker::PhantomData;
@@ -13,7 +13,7 @@ use std::marker::PhantomData;
 use cni::{AddResult, Call, Error, GcCall, Plugin, StatusCall};
 use peers::Way;
 
-use config::Config;
+pub use config::Config;
 use derive::{on_node, without_node};
 
 /// What tells one such plugin from another.
@@ -65,7 +65,7 @@ impl<K: Kind> Plugin for NodeToNode<K> {
         if call.valid.is_some() {
             let reconciled = Config::parse(K::WAY, &call.conf).and_then(|c| node::reconcile(&c));
             match reconciled {
-                Ok(ground) => node::warn(&call.conf.network, &ground),
+                Ok(outcome) => node::warn(&call.conf.network, &outcome.ground),
                 Err(e) => errors.push(e),
             }
         }

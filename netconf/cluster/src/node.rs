@@ -1,8 +1,8 @@
-//! The node's part, with what the firewall adds to it.
+//! The node's part, with what the firewall adds to it: what the verbs and the node agent make.
 
 use cni::{Error, NetworkName};
 use ipnetwork::IpNetwork;
-use peers::{Ground, Network, Plan};
+use peers::{Ground, Network, Outcome, Plan, Prospect};
 
 use crate::config::Config;
 
@@ -23,8 +23,29 @@ pub fn ensure(config: &Config) -> Result<Ground, Error> {
 }
 
 /// Compares all of the node's part and mends what differs.
-pub fn reconcile(config: &Config) -> Result<Ground, Error> {
+pub fn reconcile(config: &Config) -> Result<Outcome, Error> {
     network(config).reconcile(|plan| beside(config, plan))
+}
+
+/// What that would do, and in words what the firewall lacks; changes nothing.
+pub fn prospect(config: &Config) -> Result<(Prospect, Vec<String>), Error> {
+    let prospect = network(config).prospect()?;
+    let lacking = lacking(config, &prospect.outcome.plan)?;
+    Ok((prospect, lacking))
+}
+
+/// Removes all of the node's part and tells what, as commands.
+pub fn retire(config: &Config) -> Result<Vec<String>, Error> {
+    let network_name = &config.node.options.network;
+    network(config).retire(|| Ok(firewall::exempt::remove(network_name)?))
+}
+
+/// What the firewall lacks of the plan, in words.
+pub fn lacking(config: &Config, plan: &Plan) -> Result<Vec<String>, Error> {
+    if !config.masquerade {
+        return Ok(Vec::new());
+    }
+    Ok(firewall::exempt::check(&config.node.options.network, &exempt(plan))?)
 }
 
 /// Names the peers that are not served.

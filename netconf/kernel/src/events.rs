@@ -1,4 +1,6 @@
-//! Waiting for the kernel to get somewhere, woken by its notifications.
+//! The kernel's notifications: to be woken by them while something is awaited, or to follow them.
+
+mod notification;
 
 use std::io;
 use std::os::fd::AsFd;
@@ -10,14 +12,28 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::{Error, Result, fault};
 
+pub use notification::Notification;
+
+/// Larger than any datagram of notifications: each holds one object.
+const BUFFER: usize = 64 * 1024;
+
 /// What to be woken by (the RTMGRP bits of include/uapi/linux/rtnetlink.h).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Group {
     /// Links that come, change and go.
     Link = 0x1,
+    /// Neighbour and FDB entries that come, change and go.
+    Neighbour = 0x4,
+    /// IPv4 addresses that come, change and go.
+    Ipv4Address = 0x10,
+    /// IPv4 routes that come, change and go. Those that go with a link that goes down are told by that
+    /// link's notification alone (net/ipv4/fib_frontend.c, `fib_disable_ip`).
+    Ipv4Route = 0x40,
     /// IPv6 addresses that come, change and go.
     Ipv6Address = 0x100,
+    /// IPv6 routes that come, change and go.
+    Ipv6Route = 0x400,
 }
 
 /// A subscription to notifications of the namespace it was opened in.
@@ -27,10 +43,16 @@ pub struct Events(netlink_sys::Socket);
 impl Events {
     /// Subscribes, in the calling thread's namespace (`ip monitor`).
     pub fn open(group: Group) -> Result<Self> {
-        let fail = |e| Error::new("listen for", format_args!("{group:?} events"), e);
+        Self::open_all(&[group])
+    }
+
+    /// Subscribes to several groups at once, in the calling thread's namespace.
+    pub fn open_all(groups: &[Group]) -> Result<Self> {
+        let fail = |e| Error::new("listen for", format_args!("{groups:?} events"), e);
         fault::point("listen for events").map_err(fail)?;
         let mut socket = netlink_sys::Socket::new(NETLINK_ROUTE).map_err(fail)?;
-        socket.bind(&SocketAddr::new(0, group as u32)).map_err(fail)?;
+        let all = groups.iter().fold(0, |all, group| all | *group as u32);
+        socket.bind(&SocketAddr::new(0, all)).map_err(fail)?;
         socket.set_non_blocking(true).map_err(fail)?;
         Ok(Self(socket))
     }
@@ -46,7 +68,7 @@ impl Events {
     ) -> Result<T> {
         let fail = |e: io::Error| Error::new("wait for", what, e);
         let end = Instant::now() + patience;
-        let mut thrown_away = Vec::with_capacity(64 * 1024);
+        let mut thrown_away = Vec::with_capacity(BUFFER);
         loop {
             if let Some(value) = look()? {
                 return Ok(value);
@@ -56,13 +78,34 @@ impl Events {
                 return Err(fail(io::Error::from_raw_os_error(libc::ETIMEDOUT)));
             }
             let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
-            match poll(&mut [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)], timeout) {
-                Ok(_) | Err(nix::Error::EINTR) => {}
-                Err(e) => return Err(fail(e.into())),
-            }
+            self.poll(timeout).map_err(fail)?;
             while self.0.recv(&mut thrown_away, 0).is_ok() {
                 thrown_away.clear();
             }
+        }
+    }
+    /// Waits for notifications and hands each of them to `told`, then returns. Those that were lost
+    /// (ENOBUFS: the receive buffer was full) are one [`Notification::Lost`]: all may have changed.
+    pub fn next(&self, mut told: impl FnMut(Notification)) -> Result<()> {
+        let fail = |e: io::Error| Error::new("listen for", "events", e);
+        self.poll(PollTimeout::NONE).map_err(fail)?;
+        let mut datagram = Vec::with_capacity(BUFFER);
+        loop {
+            datagram.clear();
+            match self.0.recv(&mut datagram, 0) {
+                Ok(_) => Notification::read_all(&datagram, &mut told),
+                Err(e) if e.raw_os_error() == Some(libc::ENOBUFS) => told(Notification::Lost),
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(fail(e)),
+            }
+        }
+    }
+
+    fn poll(&self, timeout: PollTimeout) -> io::Result<()> {
+        match poll(&mut [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)], timeout) {
+            Ok(_) | Err(nix::Error::EINTR) => Ok(()),
+            Err(e) => Err(e.into()),
         }
     }
 }

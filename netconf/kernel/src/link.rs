@@ -135,6 +135,13 @@ fn split(message: &[u8]) -> Option<(u32, u32, &[u8])> {
     Some((word(4)?, word(8)?, attributes))
 }
 
+/// The index and the name in a link message.
+pub(crate) fn named(message: &[u8]) -> Option<(u32, String)> {
+    let (index, _, all) = split(message)?;
+    let name = attributes::of(all).find(|(kind, _)| *kind == attribute::NAME);
+    Some((index, attributes::text(name?.1)))
+}
+
 impl Link {
     fn parse(message: &[u8]) -> Option<Self> {
         let (index, flags, all) = split(message)?;

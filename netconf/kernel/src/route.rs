@@ -16,7 +16,7 @@ use netlink_packet_route::route::{
 
 use crate::Request;
 use crate::link::Link;
-use crate::message::kind;
+use crate::message::{Object, kind};
 
 pub use list::{list, of_protocol, through};
 pub use look_up::{Lookup, look_up};
@@ -83,6 +83,13 @@ pub struct Installed {
     pub link: Option<u32>,
     /// The route.
     pub route: Route,
+}
+
+/// The route that a notification tells, with its table's number; of several hops the first one's
+/// link.
+pub(crate) fn received(object: &Object, ipv6: bool) -> Option<Installed> {
+    let read::Received { route, link, hops } = read::read(object, ipv6)?;
+    Some(Installed { link: link.or_else(|| hops.first().map(|hop| hop.link)), route })
 }
 
 impl Route {

@@ -113,7 +113,7 @@ fn write_route(f: &mut fmt::Formatter<'_>, route: &Route, link: Option<&str>) ->
 }
 
 /// A word as a shell takes it. A link's name may hold almost anything but white space.
-fn word(text: &str) -> Cow<'_, str> {
+pub(crate) fn word(text: &str) -> Cow<'_, str> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "._-+=@:,".contains(c);
     if !text.is_empty() && text.chars().all(plain) {
         Cow::Borrowed(text)

@@ -43,6 +43,13 @@ pub struct Tunnel {
     pub fdb: Vec<Entry>,
 }
 
+impl Tunnel {
+    /// One that holds nothing.
+    pub(crate) fn to_come(link: Link) -> Self {
+        Self { link, addresses: Vec::new(), neighbours: Vec::new(), fdb: Vec::new() }
+    }
+}
+
 /// The changes that lead from `have` to `plan`, in the order in which no packet takes a way that is
 /// half made: routes that nothing can replace go first, then addresses, FDB entries and neighbours
 /// come, then routes, and at the end goes what only the old routes needed. Where a device or the
@@ -93,7 +100,7 @@ impl Steps {
     }
 }
 
-fn within_any(net: IpNetwork, domain: &[IpNetwork]) -> bool {
+pub(crate) fn within_any(net: IpNetwork, domain: &[IpNetwork]) -> bool {
     domain.iter().any(|all| crate::fleet::within(net, *all))
 }
 

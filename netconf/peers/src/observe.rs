@@ -14,7 +14,7 @@ use crate::facts::{Facts, Families};
 use crate::plan::{Device, Kind};
 
 /// Asks, by a few dumps that the kernel filters. `tunnels` are the plan's devices as they are,
-/// `domain` is what bounds our routes.
+/// one without an index is still to come and holds nothing. `domain` is what bounds our routes.
 pub fn observe(
     socket: &Socket,
     facts: &Facts,
@@ -35,7 +35,7 @@ pub fn observe(
         let mut routes: BTreeSet<Known> = BTreeSet::new();
         let mut all = route::of_protocol(socket, ipv6, options.protocol)?;
         for (device, link) in tunnels {
-            if !matches!(device.kind, Kind::Fallback) {
+            if !matches!(device.kind, Kind::Fallback) && link.index != 0 {
                 all.extend(route::through(socket, ipv6, link.index)?);
             }
         }
@@ -47,6 +47,10 @@ pub fn observe(
     }
     for (device, link) in tunnels {
         let ipv6 = device.ipv6;
+        if link.index == 0 {
+            *side(&mut have.tunnels, ipv6) = Some(Tunnel::to_come(link.clone()));
+            continue;
+        }
         let is_vxlan = matches!(device.kind, Kind::Vxlan(..));
         *side(&mut have.tunnels, ipv6) = Some(Tunnel {
             link: link.clone(),

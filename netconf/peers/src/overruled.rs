@@ -13,13 +13,13 @@ use crate::sight::first_pod;
 use crate::{Change, Options, Plan};
 
 /// Peers whose pods the kernel reaches by a route of somebody else, although ours is there: one with
-/// a smaller metric, or to a part of them.
+/// a smaller metric, or to a part of them; their networks, and words for it.
 pub fn overruled(
     socket: &Socket,
     plan: &Plan,
     changes: &[Change],
     options: &Options,
-) -> Result<Vec<String>, Error> {
+) -> Result<Vec<(IpNetwork, String)>, Error> {
     let lacking: BTreeSet<IpNetwork> = changes.iter().filter_map(destination).collect();
     let routes = plan.routes.iter().filter(|r| r.through != Through::Nowhere);
     let routes: Vec<_> = routes.filter(|route| !lacking.contains(&route.dst)).collect();
@@ -31,7 +31,7 @@ pub fn overruled(
             Some(found) => format!("the route to {} proto {}", found.dst, found.protocol),
             None => "a route that drops them".to_owned(),
         };
-        words.push(format!("packets to {} take {by}, not ours", route.dst));
+        words.push((route.dst, format!("packets to {} take {by}, not ours", route.dst)));
     }
     Ok(words)
 }

@@ -125,7 +125,8 @@ fn read(path: &Path) -> Option<Vec<u8>> {
     Some(text)
 }
 
-fn path(state: &Path) -> PathBuf {
+/// Where the record is.
+pub fn path(state: &Path) -> PathBuf {
     state.join("record.json")
 }
 

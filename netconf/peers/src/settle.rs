@@ -9,7 +9,6 @@ use kernel::link::{self, Link};
 use kernel::{Look, Netns, Socket, glance};
 use sha2::{Digest as _, Sha256};
 
-use crate::Options;
 use crate::apply::apply;
 use crate::change::Change;
 use crate::config::Config;
@@ -23,7 +22,7 @@ use crate::record::{self, Record, Settled, Sight};
 use crate::scope::Scope;
 use crate::sight::{describe, sights};
 use crate::source::Identity;
-use crate::tunnel;
+use crate::{Options, Outcome, commands, tunnel};
 
 /// How many faults the record keeps for the next ADD to tell.
 const REMEMBERED: usize = 20;
@@ -39,6 +38,21 @@ pub struct Ground {
     pub faults: Vec<Fault>,
 }
 
+impl Outcome {
+    /// Nothing had to be done yet.
+    pub(crate) fn of(fleet: Fleet, plan: Plan, links: Vec<u32>) -> Self {
+        Self {
+            ground: Ground::of(&fleet, &plan),
+            fleet,
+            plan,
+            devices: Vec::new(),
+            changes: Vec::new(),
+            outlived: Vec::new(),
+            links,
+        }
+    }
+}
+
 impl Ground {
     fn of(fleet: &Fleet, plan: &Plan) -> Self {
         Self {
@@ -52,17 +66,17 @@ impl Ground {
 /// A node-to-node network on this node.
 #[derive(Debug)]
 pub struct Network<'a> {
-    config: &'a Config,
+    pub(crate) config: &'a Config,
     /// What else the caller makes of the plan, in words: when they change, all is compared anew.
     beside: String,
 }
 
 /// The description of the fleet, the plan for it, and what it was made of.
-struct Planned {
-    fleet: Fleet,
+pub(crate) struct Planned {
+    pub fleet: Fleet,
     identity: Option<Identity>,
     facts: Facts,
-    plan: Plan,
+    pub plan: Plan,
 }
 
 impl<'a> Network<'a> {
@@ -94,14 +108,14 @@ impl<'a> Network<'a> {
         if let Some(ground) = done()? {
             return Ok(ground);
         }
-        self.settle(&socket, &lock, more)
+        self.settle(&socket, &lock, more).map(|outcome| outcome.ground)
     }
 
     /// Compares the kernel with the plan, whatever the record says, and applies the difference.
     pub fn reconcile(
         &self,
         more: impl FnOnce(&Plan) -> Result<(), Error>,
-    ) -> Result<Ground, Error> {
+    ) -> Result<Outcome, Error> {
         let lock = record::lock(&self.config.state)?;
         self.settle(&Socket::open()?, &lock, more)
     }
@@ -130,7 +144,8 @@ impl<'a> Network<'a> {
         let scope = Scope::new(&planned.fleet.cluster, &before, &rivals);
         let changes = planned.changes(&socket, &tunnels, &self.config.options, &scope)?;
         words.extend(changes.iter().map(|change| format!("to be mended by: {change}")));
-        words.extend(overruled(&socket, &planned.plan, &changes, &self.config.options)?);
+        let overruled = overruled(&socket, &planned.plan, &changes, &self.config.options)?;
+        words.extend(overruled.into_iter().map(|(_, words)| words));
         words.extend(more(&planned.plan)?);
         Ok((Ground::of(&planned.fleet, &planned.plan), words))
     }
@@ -148,7 +163,7 @@ impl<'a> Network<'a> {
         Ok(Ground::of(&planned.fleet, &planned.plan))
     }
 
-    fn plan(&self, socket: &Socket) -> Result<Planned, Error> {
+    pub(crate) fn plan(&self, socket: &Socket) -> Result<Planned, Error> {
         let (fleet, identity) = self.config.source.read()?;
         let facts = Facts::gather(socket, &fleet, &self.config.options)?;
         let plan = plan(&fleet, &facts, &self.config.options)?;
@@ -202,7 +217,7 @@ impl<'a> Network<'a> {
         socket: &Socket,
         _: &kernel::Lock,
         more: impl FnOnce(&Plan) -> Result<(), Error>,
-    ) -> Result<Ground, Error> {
+    ) -> Result<Outcome, Error> {
         let planned = self.plan(socket)?;
         let (options, state) = (&self.config.options, &self.config.state);
         let before = Record::read(state);
@@ -225,9 +240,13 @@ impl<'a> Network<'a> {
         // A device that an earlier plan had goes last, unless a new one needs what it has.
         let needed = |link: &Link| planned.plan.devices.iter().any(|d| tunnel::excludes(d, link));
         let (first, last): (Vec<_>, Vec<_>) = outlived.into_iter().partition(needed);
+        let mut done: Vec<String> = first.iter().map(commands::removal).collect();
         remove(socket, &first)?;
         let mut tunnels: Vec<(&Device, Link)> = Vec::new();
         for device in &planned.plan.devices {
+            let found = link::get(socket, device.name.as_str())?;
+            let underlay = planned.underlay(device.ipv6);
+            done.extend(commands::of(device, found.as_ref(), underlay, options));
             tunnels.push((device, tunnel::ensure(socket, device, options)?));
         }
         let changes = planned.changes(socket, &tunnels, options, &scope)?;
@@ -235,6 +254,7 @@ impl<'a> Network<'a> {
         remove(socket, &last)?;
         more(&planned.plan)?;
 
+        let links = planned.links(&tunnels);
         let mut ground = Ground::of(&planned.fleet, &planned.plan);
         ground.faults.extend(planned.overlaps(&rivals));
         if refused.is_empty() {
@@ -251,17 +271,19 @@ impl<'a> Network<'a> {
             Record { settled, domain, devices, ..record }.write(state)?;
         }
         ground.faults.extend(refused);
-        Ok(ground)
+        let Planned { fleet, plan, .. } = planned;
+        let outlived = last.iter().map(commands::removal).collect();
+        Ok(Outcome { ground, fleet, plan, devices: done, changes, outlived, links })
     }
 
     /// An empty record of this network.
-    fn record(&self) -> Result<Record, Error> {
+    pub(crate) fn record(&self) -> Result<Record, Error> {
         let options = &self.config.options;
         Ok(Record::of(&options.network, options.protocol)?)
     }
 
     /// The devices that an earlier plan had and this one has not, if they are there and ours.
-    fn outlived(
+    pub(crate) fn outlived(
         &self,
         socket: &Socket,
         planned: &Planned,
@@ -303,8 +325,21 @@ impl Planned {
         self.plan.devices.iter().map(|device| device.name.to_string()).collect()
     }
 
+    /// The name of the underlay's interface of a family.
+    pub fn underlay(&self, ipv6: bool) -> &str {
+        self.facts.underlays.get(ipv6).as_ref().map_or("", |underlay| underlay.name.as_str())
+    }
+
+    /// The links that the plan stands on. One that is still to come has no index.
+    pub fn links(&self, tunnels: &[(&Device, Link)]) -> Vec<u32> {
+        let underlays = [false, true].map(|ipv6| self.facts.underlays.get(ipv6).as_ref());
+        let underlays = underlays.into_iter().flatten().map(|underlay| underlay.index);
+        let tunnels = tunnels.iter().map(|(_, link)| link.index);
+        underlays.chain(tunnels).filter(|index| *index != 0).collect()
+    }
+
     /// Other networks whose routes would be taken for ours, or ours for theirs.
-    fn overlaps(&self, rivals: &[Record]) -> Vec<Fault> {
+    pub fn overlaps(&self, rivals: &[Record]) -> Vec<Fault> {
         let overlap = |a: &IpNetwork, b: &IpNetwork| within(*a, *b) || within(*b, *a);
         let mut faults = Vec::new();
         for rival in rivals {
@@ -324,7 +359,7 @@ impl Planned {
         faults
     }
 
-    fn changes(
+    pub fn changes(
         &self,
         socket: &Socket,
         tunnels: &[(&Device, Link)],

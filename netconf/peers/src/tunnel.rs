@@ -272,7 +272,7 @@ fn port_in_use(port: u16) -> Error {
 /// The switches of a router's tunnel: no addresses or routes from what is announced there, and
 /// packets may come from where the way back is another (with direct routing the two ways differ
 /// while it changes).
-fn switches(device: &Device) -> Vec<(String, &'static str)> {
+pub fn switches(device: &Device) -> Vec<(String, &'static str)> {
     let name = &device.name;
     if matches!(device.kind, Kind::Fallback) {
         return Vec::new();
@@ -295,12 +295,17 @@ fn prepare(device: &Device) {
     }
 }
 
+/// What checksum offload is to be; `None` where it is left alone.
+pub fn offload_wanted(wanted: Offload) -> Option<bool> {
+    match wanted {
+        Offload::Auto => offload::is_broken_here().then_some(false),
+        Offload::On => Some(true),
+        Offload::Off => Some(false),
+    }
+}
+
 fn set_offload(name: &str, wanted: Offload) -> Result<(), Error> {
-    let wanted = match wanted {
-        Offload::Auto if !offload::is_broken_here() => return Ok(()),
-        Offload::Auto | Offload::Off => false,
-        Offload::On => true,
-    };
+    let Some(wanted) = offload_wanted(wanted) else { return Ok(()) };
     if offload::transmit_checksum(name)? != wanted {
         offload::set_transmit_checksum(name, wanted)?;
     }
@@ -331,12 +336,7 @@ pub fn differences(
             words.push(format!("the sysctl net/{key} is {has} instead of {wanted}"));
         }
     }
-    let wanted = match options.offload {
-        Offload::Auto => offload::is_broken_here().then_some(false),
-        Offload::On => Some(true),
-        Offload::Off => Some(false),
-    };
-    if let Some(wanted) = wanted
+    if let Some(wanted) = offload_wanted(options.offload)
         && offload::transmit_checksum(name.as_str())? != wanted
     {
         let is = if wanted { "off" } else { "on" };

@@ -1,0 +1,122 @@
+//! One notification, as far as it matters whom it concerns.
+
+use std::net::IpAddr;
+
+use netlink_packet_core::NetlinkBuffer;
+
+use crate::message::{Object, kind};
+use crate::route::Installed;
+use crate::{attributes, link, route};
+
+/// Something came, changed or went: only what tells whose it is. What it is like now is to be asked
+/// of the kernel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notification {
+    /// A link of this index and name.
+    Link(u32, String),
+    /// An address of a link.
+    Address(u32, IpAddr),
+    /// A neighbour or FDB entry of a link.
+    Neighbour(u32),
+    /// A route, of whatever table.
+    Route(Installed),
+    /// Some were lost.
+    Lost,
+}
+
+/// `struct ifaddrmsg`, and its attributes.
+const ADDRESS_HEADER: usize = 8;
+const ADDRESS: u16 = 1;
+const LOCAL: u16 = 2;
+/// `struct ndmsg`.
+const NEIGHBOUR_HEADER: usize = 12;
+
+impl Notification {
+    /// Reads what a datagram holds; ends where it is malformed, passes over what is something else.
+    pub(super) fn read_all(datagram: &[u8], told: &mut impl FnMut(Self)) {
+        let mut rest = datagram;
+        while let Ok(message) = NetlinkBuffer::new_checked(rest) {
+            let object =
+                Object { kind: message.message_type(), payload: message.payload().to_vec() };
+            if let Some(one) = Self::read(object) {
+                told(one);
+            }
+            let length = message.length() as usize;
+            rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
+        }
+    }
+
+    fn read(object: Object) -> Option<Self> {
+        match object.kind {
+            kind::NEW_LINK | kind::DELETE_LINK => {
+                let (index, name) = link::named(&object.payload)?;
+                Some(Self::Link(index, name))
+            }
+            kind::NEW_ADDRESS | kind::DELETE_ADDRESS => address(&object.payload),
+            kind::NEW_NEIGHBOUR | kind::DELETE_NEIGHBOUR => {
+                let (header, _) = object.payload.split_at_checked(NEIGHBOUR_HEADER)?;
+                Some(Self::Neighbour(attributes::number(header.get(4..8)?)?))
+            }
+            kind::NEW_ROUTE | kind::DELETE_ROUTE => {
+                let ipv6 = i32::from(*object.payload.first()?) == libc::AF_INET6;
+                let object = Object { kind: kind::NEW_ROUTE, ..object };
+                route::received(&object, ipv6).map(Self::Route)
+            }
+            _ => None,
+        }
+    }
+}
+
+fn address(payload: &[u8]) -> Option<Notification> {
+    let (header, rest) = payload.split_at_checked(ADDRESS_HEADER)?;
+    let link = attributes::number(header.get(4..8)?)?;
+    let find = |wanted: u16| attributes::of(rest).find(|(kind, _)| *kind == wanted);
+    // With a peer at the other end, `ADDRESS` is the peer's.
+    let (_, own) = find(LOCAL).or_else(|| find(ADDRESS))?;
+    Some(Notification::Address(link, attributes::ip(own)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(datagram: &[u8]) -> Vec<Notification> {
+        let mut all = Vec::new();
+        Notification::read_all(datagram, &mut |one| all.push(one));
+        all
+    }
+
+    fn message(kind: u16, payload: &[u8]) -> Vec<u8> {
+        let length = u32::try_from(16 + payload.len()).unwrap();
+        let mut message = length.to_ne_bytes().to_vec();
+        message.extend(kind.to_ne_bytes());
+        message.extend([0; 10]);
+        message.extend(payload);
+        message
+    }
+
+    #[test]
+    fn what_changed_is_told_apart() {
+        let address = [2, 24, 0, 0, 7, 0, 0, 0, 8, 0, 2, 0, 10, 0, 0, 9];
+        let neighbour = [2, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0];
+        let mut both = message(kind::NEW_ADDRESS, &address);
+        both.extend(message(kind::DELETE_NEIGHBOUR, &neighbour));
+        let ip = [10, 0, 0, 9].into();
+        assert_eq!(read(&both), [Notification::Address(7, ip), Notification::Neighbour(5)]);
+        let route = [2, 0, 0, 0, 254, 112, 0, 1, 0, 0, 0, 0, 8, 0, 4, 0, 3, 0, 0, 0];
+        let all = read(&message(kind::DELETE_ROUTE, &route));
+        let [Notification::Route(gone)] = all.as_slice() else { panic!("{all:?}") };
+        assert_eq!((gone.link, gone.route.protocol), (Some(3), 112));
+    }
+
+    #[test]
+    fn malformed_notifications_are_passed_over() {
+        for kind in [kind::NEW_LINK, kind::NEW_ADDRESS, kind::NEW_ROUTE, kind::NEW_NEIGHBOUR, 999] {
+            for length in 0..16 {
+                assert_eq!(read(&message(kind, &vec![0; length])).len() / 2, 0);
+            }
+        }
+        assert_eq!(read(&[0; 40]), []);
+        assert_eq!(read(&[255; 40]), []);
+    }
+}

@@ -1,0 +1,104 @@
+//! Taking a network away from a node.
+
+use std::collections::BTreeSet;
+
+use cni::{Code, Error};
+use kernel::address::{self, host};
+use kernel::link::{self, Link};
+use kernel::{Socket, durable, route};
+
+use crate::difference::{alias, within_any};
+use crate::record::{self, Record};
+use crate::scope::Scope;
+use crate::settle::Network;
+use crate::{Change, commands};
+
+impl Network<'_> {
+    /// Removes everything of the node's part: the routes under our number that lead into the
+    /// cluster's networks, the tunnel devices that bear our mark with all that they hold, our address
+    /// on a device that is shared, and the record. `more` removes what the caller made beside it.
+    /// What is somebody else's stays. Tells what was removed, as commands.
+    ///
+    /// Where the cluster's networks are they know from the record and, if it can be read, from the
+    /// description of the fleet; without either there are no routes of ours to be told from others.
+    pub fn retire(&self, more: impl FnOnce() -> Result<(), Error>) -> Result<Vec<String>, Error> {
+        let (options, state) = (&self.config.options, &self.config.state);
+        let _lock = record::lock(state)?;
+        let socket = Socket::open()?;
+        let before = Record::read(state);
+        let fleet = self.config.source.read().map(|(fleet, _)| fleet);
+        let cluster = fleet.map(|fleet| fleet.cluster).unwrap_or_default();
+        let record = self.record()?;
+        let scope = Scope::new(&cluster, &before, &record.rivals(state));
+        // What is gone half-way is not what the last conclusion says.
+        Record { domain: scope.own.clone(), devices: before.devices.clone(), ..record }
+            .write(state)?;
+
+        let devices = self.devices(&socket, &before)?;
+        let mut changes = Vec::new();
+        for ipv6 in [false, true] {
+            if scope.own.iter().all(|net| net.is_ipv6() != ipv6) {
+                continue;
+            }
+            let ours = route::of_protocol(&socket, ipv6, options.protocol)?.into_iter();
+            for installed in ours.filter(|installed| {
+                let dst = installed.route.dst;
+                within_any(dst, &scope.own) && !scope.is_a_rivals(dst)
+            }) {
+                let link = installed.link.and_then(|at| link::get_by_index(&socket, at).ok());
+                let name = link.flatten().map(|link| link.name).unwrap_or_default();
+                changes.push(Change::RemoveRoute(installed, name));
+            }
+        }
+        if let Some(shared) = self.shared(&socket)? {
+            let has = address::list(&socket, shared.index, false)?.into_iter();
+            let ours = has.map(|one| one.address).filter(|address| {
+                *address == host(address.ip()) && within_any(*address, &scope.own)
+            });
+            changes.extend(ours.map(|address| Change::RemoveAddress(shared.clone(), address)));
+        }
+        let mut done: Vec<String> = changes.iter().map(Change::to_string).collect();
+        done.extend(devices.iter().map(commands::removal));
+
+        let mut errors = Vec::new();
+        let requests: Vec<_> = changes.iter().map(Change::request).collect();
+        let removals = devices.iter().map(|link| link::delete(link.index, &link.name));
+        for outcome in socket.run_all(&requests.into_iter().chain(removals).collect::<Vec<_>>()) {
+            errors.extend(outcome.err().filter(|e| !e.is_gone()).map(Error::from));
+        }
+        errors.extend(more().err());
+        if errors.is_empty() {
+            let forgotten = durable::discard(&record::path(state));
+            errors.extend(forgotten.err().map(|e| {
+                Error::new(Code::IO, format!("stateDir: remove {}: {e}", state.display()))
+            }));
+        }
+        Error::all(errors).map(|()| done)
+    }
+
+    /// The tunnel devices that there are, of this plan and earlier ones, as far as they bear our mark.
+    fn devices(&self, socket: &Socket, before: &Record) -> Result<Vec<Link>, Error> {
+        let backend = &self.config.options.backend;
+        let ours = alias(&self.config.options.network);
+        let planned = [false, true].into_iter().filter_map(|ipv6| backend.device(ipv6));
+        let names: BTreeSet<&str> = planned
+            .map(cni::IfName::as_str)
+            .chain(before.devices.iter().map(String::as_str))
+            .collect();
+        let mut links = Vec::new();
+        for name in names {
+            let found = link::get(socket, name)?;
+            links.extend(found.filter(|link| link.alias.as_deref() == Some(ours.as_str())));
+        }
+        Ok(links)
+    }
+
+    /// The kernel's own device, where that is the tunnel.
+    fn shared(&self, socket: &Socket) -> Result<Option<Link>, Error> {
+        let backend = &self.config.options.backend;
+        match backend.device(false).filter(|_| backend.is_fallback()) {
+            Some(name) => Ok(link::get(socket, name.as_str())?),
+            None => Ok(None),
+        }
+    }
+}
