@@ -52,7 +52,7 @@ impl Range {
             Some(ip) if !network.contains(ip) => {
                 Err(Error::config(key, ip, &format!("is not in {network}")))
             }
-            Some(ip) if bits(ip) % size != 0 => {
+            Some(ip) if !bits(ip).is_multiple_of(size) => {
                 Err(Error::config(key, ip, &format!("does not begin a /{length}")))
             }
             Some(ip) => Ok(bits(ip)),
