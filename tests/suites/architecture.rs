@@ -32,7 +32,20 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 /// Large libraries that the operator's tool alone may carry.
-const TOOL_ONLY: &[&str] = &["kube", "etcd-client", "sysinfo", "pci-ids", "clap", "indicatif"];
+const TOOL_ONLY: &[&str] = &[
+    "kube",
+    "etcd-client",
+    "sysinfo",
+    "pci-ids",
+    "clap",
+    "indicatif",
+    "tokio",
+    "hyper",
+    "notify",
+    "prometheus",
+    "tracing",
+    "tracing-subscriber",
+];
 
 /// The crates that may speak netlink.
 const NETLINK: &[&str] = &["kernel", "firewall"];

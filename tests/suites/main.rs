@@ -7,6 +7,7 @@
     reason = "a test fails by panicking, and so do the functions that serve it"
 )]
 
+mod agent;
 mod architecture;
 mod bad_input;
 mod bridge;

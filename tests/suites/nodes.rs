@@ -5,13 +5,13 @@ mod devices;
 mod direct;
 mod drift;
 mod foreign;
-mod ground;
+pub mod ground;
 mod healing;
 mod interrupted;
 mod membership;
 mod mtu;
 mod refused;
-mod state;
+pub mod state;
 mod traffic;
 mod verbs;
 
@@ -52,4 +52,4 @@ macro_rules! needs {
     };
 }
 
-use {each_mode, each_tunnel, mode, needs};
+pub(crate) use {each_mode, each_tunnel, mode, needs};

@@ -22,9 +22,10 @@ pub struct Outcome {
     pub changes: Vec<Change>,
     /// Devices of an earlier plan that had to go after that, as commands.
     pub outlived: Vec<String>,
-    /// The links that the plan stands on, by index: the underlay's and the tunnel devices. A device
-    /// that is only planned has none.
-    pub links: Vec<u32>,
+    /// The underlay's interfaces, by index.
+    pub underlays: Vec<u32>,
+    /// The tunnel devices, by index; one that is only planned has none.
+    pub tunnels: Vec<u32>,
 }
 
 /// One step, and whom it is about.

@@ -38,9 +38,12 @@ pub struct Ground {
     pub faults: Vec<Fault>,
 }
 
+/// Indices of underlays' interfaces, and of tunnel devices.
+pub(crate) type Links = (Vec<u32>, Vec<u32>);
+
 impl Outcome {
     /// Nothing had to be done yet.
-    pub(crate) fn of(fleet: Fleet, plan: Plan, links: Vec<u32>) -> Self {
+    pub(crate) fn of(fleet: Fleet, plan: Plan, (underlays, tunnels): Links) -> Self {
         Self {
             ground: Ground::of(&fleet, &plan),
             fleet,
@@ -48,7 +51,8 @@ impl Outcome {
             devices: Vec::new(),
             changes: Vec::new(),
             outlived: Vec::new(),
-            links,
+            underlays,
+            tunnels,
         }
     }
 }
@@ -273,7 +277,8 @@ impl<'a> Network<'a> {
         ground.faults.extend(refused);
         let Planned { fleet, plan, .. } = planned;
         let outlived = last.iter().map(commands::removal).collect();
-        Ok(Outcome { ground, fleet, plan, devices: done, changes, outlived, links })
+        let outcome = Outcome::of(fleet, plan, links);
+        Ok(Outcome { ground, devices: done, changes, outlived, ..outcome })
     }
 
     /// An empty record of this network.
@@ -330,12 +335,12 @@ impl Planned {
         self.facts.underlays.get(ipv6).as_ref().map_or("", |underlay| underlay.name.as_str())
     }
 
-    /// The links that the plan stands on. One that is still to come has no index.
-    pub fn links(&self, tunnels: &[(&Device, Link)]) -> Vec<u32> {
+    /// The underlay's interfaces and the tunnel devices. One that is still to come has no index.
+    pub fn links(&self, tunnels: &[(&Device, Link)]) -> Links {
         let underlays = [false, true].map(|ipv6| self.facts.underlays.get(ipv6).as_ref());
         let underlays = underlays.into_iter().flatten().map(|underlay| underlay.index);
         let tunnels = tunnels.iter().map(|(_, link)| link.index);
-        underlays.chain(tunnels).filter(|index| *index != 0).collect()
+        (underlays.collect(), tunnels.filter(|index| *index != 0).collect())
     }
 
     /// Other networks whose routes would be taken for ours, or ours for theirs.

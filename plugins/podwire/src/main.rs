@@ -1,5 +1,6 @@
 //! `podwire`: the operator's tool. See README.md.
 
+mod agent;
 mod devices;
 mod failure;
 
@@ -20,6 +21,8 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    #[command(flatten)]
+    Agent(agent::Command),
     Devices(devices::Arguments),
 }
 
@@ -27,6 +30,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let mut out = BufWriter::new(io::stdout().lock());
     let ended = match arguments.command {
+        Command::Agent(command) => agent::run(command, &mut out),
         Command::Devices(arguments) => devices::run(&arguments, &mut out),
     };
     // What was written before a failure is still worth reading.

@@ -1,0 +1,150 @@
+//! Where the fleet is described, and how the agent is told of it.
+//!
+//! A source yields whole descriptions, never changes: the agent compares with the kernel, so a
+//! slow one sees the newest and misses nothing. What goes wrong with a source is a state, never
+//! an end: the last good description holds meanwhile.
+
+mod file;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use cni::{Code, Error};
+use peers::Fault;
+use tokio::sync::watch;
+
+use super::arguments::{Arguments, Kind};
+use super::network::Network;
+
+/// A description of the fleet as this node sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    /// What a peer file says: `version`, `clusterCIDRs`, `local`, `peers`. Text, because it is a
+    /// tenth of what the tree of it takes.
+    pub text: Vec<u8>,
+    /// What of the source could not be read; the others are served.
+    pub faults: Vec<Fault>,
+}
+
+/// What a source has told so far.
+#[derive(Clone, Debug, Default)]
+pub struct Told {
+    /// The last good description.
+    pub snapshot: Option<Arc<Snapshot>>,
+    /// How many there were.
+    pub version: u64,
+    /// What is wrong with the source now.
+    pub trouble: Option<Error>,
+}
+
+/// The way from a source to the agent.
+#[derive(Debug)]
+pub struct Feed {
+    told: watch::Sender<Told>,
+    #[allow(dead_code, reason = "for sources that tell others when this node is in place")]
+    applied: watch::Receiver<u64>,
+}
+
+/// The agent's end of it.
+#[derive(Debug)]
+pub struct Listener {
+    /// What was told.
+    pub told: watch::Receiver<Told>,
+    /// The version that the kernel has.
+    pub applied: watch::Sender<u64>,
+}
+
+impl Feed {
+    fn new() -> (Self, Listener) {
+        let (told, hears) = watch::channel(Told::default());
+        let (applies, applied) = watch::channel(0);
+        (Self { told, applied }, Listener { told: hears, applied: applies })
+    }
+
+    /// The fleet is described so now.
+    pub fn tell(&self, snapshot: Snapshot) {
+        self.told.send_if_modified(|told| {
+            let same = told.snapshot.as_deref() == Some(&snapshot);
+            let recovers = told.trouble.take().is_some();
+            if !same {
+                told.snapshot = Some(Arc::new(snapshot));
+                told.version += 1;
+            }
+            !same || recovers
+        });
+    }
+
+    /// The source cannot be read; it is tried again.
+    pub fn fail(&self, error: Error) {
+        self.told.send_if_modified(|told| {
+            let news = told.trouble.as_ref() != Some(&error);
+            told.trouble = Some(error);
+            news
+        });
+    }
+
+    /// Resolves when the kernel has what this version said, or a later one; never, when the agent ends
+    /// before. For what a source tells others of this node once it can be reached.
+    #[allow(dead_code, reason = "for sources that tell others when this node is in place")]
+    pub async fn applied(&mut self, version: u64) {
+        if self.applied.wait_for(|applied| *applied >= version).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// What [`Source::follow`] gives.
+pub type Following = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Where the fleet is described.
+pub trait Source: Send {
+    /// Reads the description and follows it for as long as the future is polled. Errors go to
+    /// [`Feed::fail`], and are tried again later and later; what is wrong with one node is a fault of
+    /// the snapshot.
+    fn follow(self: Box<Self>, feed: Feed) -> Following;
+}
+
+/// The source that the arguments name. Code 2, 4 or 7.
+pub fn open(arguments: &Arguments, network: &Network) -> Result<Box<dyn Source>, Error> {
+    let lacking = |name: &str| {
+        Err(Error::config("--source", name, "this build of podwire has no such source"))
+    };
+    match (arguments.source, &arguments.from) {
+        (Kind::File, Some(from)) => {
+            let same = |path: &std::path::Path| std::fs::canonicalize(path).ok();
+            if *from == network.peers_file
+                || same(from).is_some_and(|from| same(&network.peers_file) == Some(from))
+            {
+                let why = "that is the plugin's peersFile, which the agent writes";
+                return Err(Error::config("--from", from.display(), why)
+                    .details("leave --from out to follow the file that somebody else writes"));
+            }
+            Ok(Box::new(file::Files::new(from.clone(), Some(arguments.node()?))))
+        }
+        (Kind::File, None) => Ok(Box::new(file::Files::new(network.peers_file.clone(), None))),
+        (Kind::Kubernetes, _) => lacking("kubernetes"),
+        (Kind::Etcd, _) => lacking("etcd"),
+    }
+}
+
+/// Starts to follow; to be called inside of a runtime.
+pub fn start(source: Box<dyn Source>) -> Listener {
+    let (feed, listener) = Feed::new();
+    tokio::spawn(source.follow(feed));
+    listener
+}
+
+/// The first description that a source gives. Fails when it cannot be read now.
+pub async fn first(source: Box<dyn Source>) -> Result<Arc<Snapshot>, Error> {
+    let mut listener = start(source);
+    let ended = || Error::new(Code::INTERNAL, "the source has ended");
+    loop {
+        let told = listener.told.borrow_and_update().clone();
+        match told {
+            Told { snapshot: Some(snapshot), .. } => return Ok(snapshot),
+            Told { trouble: Some(error), .. } => return Err(error),
+            _ => listener.told.changed().await.map_err(|_| ended())?,
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! The node agent: nodes on an underlay, each with one, judged from outside.
+
+mod bad_input;
+mod chaos;
+mod commands;
+mod damage;
+mod ground;
+mod membership;
+mod service;
+mod stops;
