@@ -37,6 +37,7 @@ pub use device::{Mend, Verdict, compare};
 pub use difference::{Have, Tunnel, alias, difference};
 pub use facts::{Facts, Families, Reach, Underlay};
 pub use fleet::{Fault, Fleet, Node};
+pub use mac::of as vtep_mac;
 pub use outcome::{Outcome, Step};
 pub use plan::{Device, Kind, Plan, Route, Through, plan};
 pub use prospect::Prospect;

@@ -20,12 +20,17 @@ pub struct Arguments {
     #[arg(long, value_enum, default_value_t = Kind::File)]
     pub source: Kind,
     /// With file: the fleet's file, or a directory with a file for each node [default: the plugin's
-    /// peersFile itself]
+    /// peersFile itself]; with kubernetes: a kubeconfig [default: the environment's, or the cluster's
+    /// around this process]; with etcd: the endpoints, separated by commas
     #[arg(long, value_name = "PATH")]
     pub from: Option<PathBuf>,
     /// This node's name in the fleet [default: the host's name]
     #[arg(long, value_name = "NAME")]
     pub node: Option<String>,
+    /// Of the source kubernetes alone
+    #[cfg(feature = "kubernetes")]
+    #[command(flatten)]
+    pub kubernetes: super::source::kubernetes::Options,
     /// Write what flannel's plugin reads, too
     #[arg(
         long, value_name = "PATH", num_args = 0..=1, require_equals = true,

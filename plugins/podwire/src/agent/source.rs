@@ -5,6 +5,8 @@
 //! an end: the last good description holds meanwhile.
 
 mod file;
+#[cfg(feature = "kubernetes")]
+pub mod kubernetes;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -107,9 +109,6 @@ pub trait Source: Send {
 
 /// The source that the arguments name. Code 2, 4 or 7.
 pub fn open(arguments: &Arguments, network: &Network) -> Result<Box<dyn Source>, Error> {
-    let lacking = |name: &str| {
-        Err(Error::config("--source", name, "this build of podwire has no such source"))
-    };
     match (arguments.source, &arguments.from) {
         (Kind::File, Some(from)) => {
             let same = |path: &std::path::Path| std::fs::canonicalize(path).ok();
@@ -123,8 +122,28 @@ pub fn open(arguments: &Arguments, network: &Network) -> Result<Box<dyn Source>,
             Ok(Box::new(file::Files::new(from.clone(), Some(arguments.node()?))))
         }
         (Kind::File, None) => Ok(Box::new(file::Files::new(network.peers_file.clone(), None))),
+        #[cfg(feature = "kubernetes")]
+        (Kind::Kubernetes, _) => Ok(Box::new(kubernetes::Kubernetes::new(arguments, network)?)),
+        #[cfg(not(feature = "kubernetes"))]
         (Kind::Kubernetes, _) => lacking("kubernetes"),
         (Kind::Etcd, _) => lacking("etcd"),
+    }
+}
+
+/// This build has been made without it.
+#[cfg(not(all(feature = "kubernetes", feature = "etcd")))]
+fn lacking(name: &str) -> Result<Box<dyn Source>, Error> {
+    let why = "this build of podwire has no such source";
+    Err(Error::config("--source", name, why).details(format!("build it with --features {name}")))
+}
+
+/// The way to other nodes, as flannel has it.
+#[cfg(any(feature = "kubernetes", feature = "etcd"))]
+fn backend(backend: &peers::Backend) -> flannel::Backend {
+    match backend {
+        peers::Backend::HostGw => flannel::Backend::HostGw,
+        peers::Backend::Ipip(_) => flannel::Backend::Ipip,
+        peers::Backend::Vxlan(options) => flannel::Backend::Vxlan { vni: options.vni },
     }
 }
 

@@ -28,7 +28,7 @@ pub use options::Options;
 /// The first wait after a failure.
 const FIRST: Duration = Duration::from_millis(500);
 /// The longest.
-const MOST: Duration = Duration::from_secs(60);
+const MOST: Duration = Duration::from_secs(30);
 
 /// The cluster that a kubeconfig names, or the one that this process runs in.
 #[derive(Debug)]

@@ -47,20 +47,12 @@ impl Announcer {
         loop {
             let Some(wish) = self.wishes.borrow_and_update().clone() else {
                 self.report(None);
-                self.next_wish().await;
+                next(&mut self.wishes).await;
                 continue;
             };
             tokio::select! {
-                applied = self.applied.wait_for(|applied| *applied >= wish.version) => {
-                    if applied.is_err() {
-                        // The agent ends.
-                        return std::future::pending().await;
-                    }
-                }
-                changed = self.wishes.changed() => match changed {
-                    Ok(()) => continue,
-                    Err(_) => return std::future::pending().await,
-                }
+                () = reached(&mut self.applied, wish.version) => {}
+                () = next(&mut self.wishes) => continue,
             }
             let doing = format!("patch status of node {}", self.node);
             // Strategic, because conditions are merged by type in it alone.
@@ -71,22 +63,16 @@ impl Announcer {
                     backoff.reset();
                     self.report(None);
                     tokio::time::sleep(PAUSE).await;
-                    self.next_wish().await;
+                    next(&mut self.wishes).await;
                 }
                 Err(error) => {
                     self.report(Some(failure(&doing, &error)));
                     tokio::select! {
                         () = tokio::time::sleep(backoff.next()) => {}
-                        () = self.next_wish() => {}
+                        () = next(&mut self.wishes) => {}
                     }
                 }
             }
-        }
-    }
-
-    async fn next_wish(&mut self) {
-        if self.wishes.changed().await.is_err() {
-            std::future::pending::<()>().await;
         }
     }
 
@@ -96,5 +82,20 @@ impl Announcer {
             *last = outcome;
             news
         });
+    }
+}
+
+/// Resolves when something else is asked for; never, when nobody can ask any more.
+async fn next(wishes: &mut watch::Receiver<Option<Wish>>) {
+    if wishes.changed().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Resolves when the kernel has this description; never, when the agent ends before.
+async fn reached(applied: &mut watch::Receiver<u64>, version: u64) {
+    let ends = applied.wait_for(|applied| *applied >= version).await.is_err();
+    if ends {
+        std::future::pending::<()>().await;
     }
 }

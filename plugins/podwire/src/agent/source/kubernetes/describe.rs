@@ -37,7 +37,8 @@ impl Description {
     /// Describes the fleet. Fails when this node's own entry cannot be served.
     pub fn of(&self, nodes: &BTreeMap<String, Known>) -> Result<Described, Error> {
         let Some(own) = nodes.get(&self.node) else {
-            let why = format!("node {}: is not among the {} of the cluster", self.node, nodes.len());
+            let why =
+                format!("node {}: is not among the {} of the cluster", self.node, nodes.len());
             return Err(Error::new(Code::TRY_AGAIN, why)
                 .details("give this node's name as Kubernetes has it with --node"));
         };
@@ -79,11 +80,8 @@ impl Description {
 
     /// The node as its object alone describes it: the first address of each family.
     fn plain(&self, name: &str, known: &Known) -> Peer {
-        let mut peer = Peer {
-            name: name.to_owned(),
-            pod_cidrs: known.pod_cidrs.clone(),
-            ..Peer::default()
-        };
+        let mut peer =
+            Peer { name: name.to_owned(), pod_cidrs: known.pod_cidrs.clone(), ..Peer::default() };
         for ipv6 in [false, true] {
             let mut ips = known.internal_ips.iter().filter(|ip| ip.contains(':') == ipv6);
             peer.node_ips.extend(ips.next().cloned());
@@ -190,7 +188,11 @@ mod tests {
     fn node(n: u8, annotations: &[(&str, &str)]) -> (String, Known) {
         let known = Known {
             pod_cidrs: vec![format!("10.244.{n}.0/24"), format!("fd00:244:0:{n}::/64")],
-            internal_ips: vec![format!("192.168.2.{n}"), format!("192.168.3.{n}"), format!("fd99::{n}")],
+            internal_ips: vec![
+                format!("192.168.2.{n}"),
+                format!("192.168.3.{n}"),
+                format!("fd99::{n}"),
+            ],
             annotations: annotations
                 .iter()
                 .map(|(key, value)| (format!("{PREFIX}/{key}"), (*value).to_owned()))
@@ -235,7 +237,8 @@ mod tests {
         let fleet = fleet(&described);
         assert_eq!(fleet.faults, []);
         assert_eq!(fleet.local.node_ips.len(), 2);
-        let ips = |n: usize| fleet.peers[n].node_ips.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let ips =
+            |n: usize| fleet.peers[n].node_ips.iter().map(ToString::to_string).collect::<Vec<_>>();
         assert_eq!(ips(0), ["172.16.0.2", "fd98::2"]);
         assert_eq!(fleet.peers[0].vtep_mac.to_string(), "aa:bb:cc:dd:ee:fe");
         assert_eq!(ips(1), ["192.168.2.3", "fd99::3"]);
@@ -250,7 +253,8 @@ mod tests {
             assert_eq!(patch["status"]["conditions"][0]["status"], "False");
             let own = nodes.get_mut("n1").unwrap();
             merge(own, &patch);
-            let get = |key: &str| own.annotations.get(&format!("{PREFIX}/{key}")).map(String::as_str);
+            let get =
+                |key: &str| own.annotations.get(&format!("{PREFIX}/{key}")).map(String::as_str);
             assert_eq!(get("public-ip"), Some("192.168.2.1"));
             assert_eq!(get("backend-type"), Some(backend.name()));
             let dual = backend != Backend::Ipip;
@@ -289,7 +293,8 @@ mod tests {
 
     #[test]
     fn an_administrator_chooses_the_address_and_what_is_told() {
-        let own = node(1, &[("node-public-ip", "192.168.3.1"), ("public-ip-overwrite", "203.0.113.1")]);
+        let own =
+            node(1, &[("node-public-ip", "192.168.3.1"), ("public-ip-overwrite", "203.0.113.1")]);
         let described = description(Backend::HostGw).of(&[own].into()).unwrap();
         assert_eq!(fleet(&described).local.ip(false).unwrap().to_string(), "192.168.3.1");
         let annotations = &described.patch.unwrap()["metadata"]["annotations"];
@@ -317,7 +322,10 @@ mod tests {
     #[test]
     fn without_an_entry_of_its_own_nothing_is_told() {
         let error = description(VXLAN).of(&[node(2, &[])].into()).unwrap_err();
-        assert!(error.to_string().contains("node n1") && error.to_string().contains("--node"), "{error}");
+        assert!(
+            error.to_string().contains("node n1") && error.to_string().contains("--node"),
+            "{error}"
+        );
         let mut own = node(1, &[]);
         own.1.pod_cidrs.clear();
         let error = description(VXLAN).of(&[own].into()).unwrap_err();

@@ -57,10 +57,11 @@ struct Progress {
 
 impl Observer<'_> {
     /// Ends when the credentials are no longer taken.
-    pub async fn run(mut self, backoff: &mut Backoff) {
+    pub async fn run(self, backoff: &mut Backoff) {
         let config = watcher::Config::default().page_size(PAGE);
         let mut events = pin!(watcher(self.api.clone(), config));
         let mut progress = Progress::default();
+        let mut trouble = self.trouble.clone();
         loop {
             let Progress { paused, probe, due, .. } = progress;
             tokio::select! {
@@ -78,14 +79,15 @@ impl Observer<'_> {
                 },
                 () = at(paused), if paused.is_some() => {
                     progress.paused = None;
-                    progress.probe = Some(Instant::now() + SILENCE);
+                    let listed = progress.store.is_complete();
+                    progress.probe = listed.then(|| Instant::now() + SILENCE);
                 }
                 () = self.answers(probe), if probe.is_some() => {
                     backoff.reset();
                     progress.recover();
                 }
                 () = at(due), if due.is_some() => self.describe(&mut progress),
-                changed = self.trouble.changed() => {
+                changed = trouble.changed() => {
                     if changed.is_err() {
                         return;
                     }

@@ -108,7 +108,7 @@ mod tests {
     fn a_list_takes_the_place_of_all_that_was_known() {
         let keys = Keys::new(flannel::PREFIX).unwrap();
         let mut store = Store::default();
-        let mut tell = |store: &mut Store, event| store.take_up(event, &keys);
+        let tell = |store: &mut Store, event| store.take_up(event, &keys);
         assert!(!tell(&mut store, Event::Init));
         assert!(!tell(&mut store, Event::InitApply(node("a", "10.0.1.0/24", ""))));
         assert!(!store.is_complete() && store.nodes().is_empty());
@@ -129,7 +129,8 @@ mod tests {
     fn what_does_not_matter_is_no_change() {
         let keys = Keys::new(flannel::PREFIX).unwrap();
         let mut store = Store::default();
-        let mut apply = |more: &str| store.take_up(Event::Apply(node("a", "10.0.1.0/24", more)), &keys);
+        let mut apply =
+            |more: &str| store.take_up(Event::Apply(node("a", "10.0.1.0/24", more)), &keys);
         assert!(apply(""));
         assert!(!apply(r#""volumes.kubernetes.io/controller-managed": "true""#));
         assert!(apply(r#""flannel.alpha.coreos.com/public-ip": "10.0.0.1""#));
