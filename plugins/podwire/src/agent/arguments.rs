@@ -31,6 +31,10 @@ pub struct Arguments {
     #[cfg(feature = "kubernetes")]
     #[command(flatten)]
     pub kubernetes: super::source::kubernetes::Options,
+    /// Of the source etcd alone
+    #[cfg(feature = "etcd")]
+    #[command(flatten)]
+    pub etcd: super::source::etcd::Options,
     /// Write what flannel's plugin reads, too
     #[arg(
         long, value_name = "PATH", num_args = 0..=1, require_equals = true,

@@ -4,6 +4,8 @@
 //! slow one sees the newest and misses nothing. What goes wrong with a source is a state, never
 //! an end: the last good description holds meanwhile.
 
+#[cfg(feature = "etcd")]
+pub mod etcd;
 mod file;
 #[cfg(feature = "kubernetes")]
 pub mod kubernetes;
@@ -126,6 +128,9 @@ pub fn open(arguments: &Arguments, network: &Network) -> Result<Box<dyn Source>,
         (Kind::Kubernetes, _) => Ok(Box::new(kubernetes::Kubernetes::new(arguments, network)?)),
         #[cfg(not(feature = "kubernetes"))]
         (Kind::Kubernetes, _) => lacking("kubernetes"),
+        #[cfg(feature = "etcd")]
+        (Kind::Etcd, _) => Ok(Box::new(etcd::Etcd::new(arguments, network)?)),
+        #[cfg(not(feature = "etcd"))]
         (Kind::Etcd, _) => lacking("etcd"),
     }
 }

@@ -1,0 +1,207 @@
+//! etcd, as flannel lays it out: the network's `config`, and a leased key for each node's subnet, this
+//! node's among them.
+
+mod claim;
+mod client;
+mod leases;
+mod options;
+
+use std::time::Duration;
+
+use cni::Error;
+use etcd_client::{Client, EventType, GetOptions, WatchOptions, WatchResponse, WatchStream};
+use flannel::Backend;
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::{Feed, Following, Source};
+use crate::agent::arguments::Arguments;
+use crate::agent::backoff::Backoff;
+use crate::agent::network::Network;
+use claim::{Claim, Held};
+use client::{Endpoints, answer, broken};
+use leases::Leases;
+pub use options::Options;
+
+/// The first wait after a failure.
+const FIRST: Duration = Duration::from_millis(500);
+/// The longest.
+const MOST: Duration = Duration::from_secs(15);
+/// Between two descriptions of the fleet, so that many changes at once make one.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// A network in etcd.
+#[derive(Debug)]
+pub struct Etcd {
+    endpoints: Endpoints,
+    /// Where its keys are, with a slash at the end.
+    prefix: String,
+    claim: Claim,
+}
+
+/// Why a watch has ended, other than by a failure.
+enum End {
+    /// What it tells no longer says all, or the network is another one: everything is read anew.
+    Again,
+    /// This node's lease is gone.
+    Lost,
+}
+
+impl Etcd {
+    /// As the arguments say. Code 4 or 7.
+    pub fn new(arguments: &Arguments, network: &Network) -> Result<Self, Error> {
+        let options = &arguments.etcd;
+        let prefix = format!("{}/", options.prefix.trim_end_matches('/'));
+        let backend = super::backend(&network.config.node.options.backend);
+        if backend == Backend::Ipip && options.public_ips()?.iter().any(std::net::IpAddr::is_ipv6) {
+            return Err(Error::config("--public-ip", "of IPv6", "ipip leads to IPv4 pods alone"));
+        }
+        Ok(Self {
+            endpoints: Endpoints::new(arguments.from.as_deref(), options)?,
+            claim: Claim {
+                prefix: prefix.clone(),
+                node: arguments.node()?,
+                backend,
+                public_ips: options.public_ips()?,
+                ttl: options.lease_ttl,
+                memory: claim::memory(network, arguments.subnet_env.as_deref()),
+            },
+            prefix,
+        })
+    }
+
+    async fn run(mut self, feed: Feed) {
+        let mut backoff = Backoff::new(FIRST, MOST);
+        let mut held = None;
+        loop {
+            match self.session(&feed, &mut held, &mut backoff).await {
+                Ok(End::Again) => {}
+                Ok(End::Lost) => held = None,
+                Err(error) => feed.fail(error),
+            }
+            sleep(backoff.next()).await;
+        }
+    }
+
+    /// Has a lease, reads the others', and follows them.
+    async fn session(
+        &mut self,
+        feed: &Feed,
+        held: &mut Option<Held>,
+        backoff: &mut Backoff,
+    ) -> Result<End, Error> {
+        let mut client = self.endpoints.connect().await?;
+        let own = self.claim.hold(&mut client, &self.endpoints, held.take()).await?;
+        *held = Some(own.clone());
+        let options = GetOptions::new().with_prefix();
+        let got = answer("read the leases", client.get(self.subnets(), Some(options))).await?;
+        let revision = got.header().map_or(0, etcd_client::ResponseHeader::revision);
+        let mut leases = Leases::new(self.subnets(), self.claim.backend);
+        for pair in got.kvs() {
+            leases.put(pair.key(), pair.value());
+        }
+        if !leases.has(&own) {
+            return Ok(End::Lost);
+        }
+        let options = WatchOptions::new()
+            .with_prefix()
+            .with_progress_notify()
+            .with_start_revision(revision.saturating_add(1));
+        let watching = client.watch(self.prefix.as_str(), Some(options));
+        let mut watch = answer("watch the leases", watching).await?;
+        feed.tell(leases.describe(&own)?);
+        backoff.reset();
+        tokio::select! {
+            ended = self.follow(&mut watch, &mut leases, &own, feed) => ended,
+            ended = renew(client.clone(), &own) => ended,
+        }
+    }
+
+    async fn follow(
+        &self,
+        watch: &mut WatchStream,
+        leases: &mut Leases,
+        own: &Held,
+        feed: &Feed,
+    ) -> Result<End, Error> {
+        let mut due: Option<Instant> = None;
+        loop {
+            let at = due;
+            tokio::select! {
+                message = watch.message() => {
+                    let response = message.map_err(|e| broken("watch the leases", &e))?;
+                    let Some(response) = response else {
+                        return Err(Error::new(cni::Code::TRY_AGAIN, "watch the leases: it has ended"));
+                    };
+                    if let Some(end) = self.take_up(&response, leases, own)? {
+                        return Ok(end);
+                    }
+                    if !response.events().is_empty() {
+                        due.get_or_insert_with(|| Instant::now() + PAUSE);
+                    }
+                }
+                () = async { if let Some(at) = at { sleep_until(at).await } }, if at.is_some() => {
+                    due = None;
+                    feed.tell(leases.describe(own)?);
+                }
+            }
+        }
+    }
+
+    fn take_up(
+        &self,
+        response: &WatchResponse,
+        leases: &mut Leases,
+        own: &Held,
+    ) -> Result<Option<End>, Error> {
+        if response.compact_revision() != 0 {
+            tracing::info!("etcd has compacted what was to be watched; reading all leases anew");
+            return Ok(Some(End::Again));
+        }
+        if response.canceled() {
+            let why = response.cancel_reason();
+            return Err(Error::new(cni::Code::TRY_AGAIN, format!("watch the leases: {why}")));
+        }
+        for event in response.events() {
+            let Some(pair) = event.kv() else { continue };
+            if !pair.key().starts_with(self.subnets().as_bytes()) {
+                return Ok(Some(End::Again));
+            }
+            match event.event_type() {
+                EventType::Put => leases.put(pair.key(), pair.value()),
+                EventType::Delete => leases.delete(pair.key()),
+            }
+        }
+        if leases.has(own) {
+            return Ok(None);
+        }
+        tracing::warn!(subnet = %own.subnet, "this node's lease is gone; taking a new one");
+        Ok(Some(End::Lost))
+    }
+
+    fn subnets(&self) -> String {
+        format!("{}subnets/", self.prefix)
+    }
+}
+
+/// Keeps the lease alive without writing anything: nobody is woken by it.
+async fn renew(mut client: Client, own: &Held) -> Result<End, Error> {
+    let mut due = own.renewal;
+    loop {
+        match due {
+            // Reserved for this node for ever.
+            None => return std::future::pending().await,
+            Some(wait) => sleep(wait).await,
+        }
+        let Some(held) = claim::alive(&mut client, own.lease).await? else {
+            tracing::warn!(subnet = %own.subnet, "this node's lease has expired; taking a new one");
+            return Ok(End::Lost);
+        };
+        due = Some(held);
+    }
+}
+
+impl Source for Etcd {
+    fn follow(self: Box<Self>, feed: Feed) -> Following {
+        Box::pin(self.run(feed))
+    }
+}

@@ -1,0 +1,123 @@
+//! The way to etcd, and its answers as errors of ours.
+
+use std::fs;
+use std::future::Future;
+use std::net::{IpAddr, ToSocketAddrs as _, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use cni::{Code, Error};
+use etcd_client::{Certificate, Client, ConnectOptions, Identity, TlsOptions};
+
+use super::options::Options;
+
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How often a silent connection is asked whether it is alive.
+const PING: Duration = Duration::from_secs(10);
+
+/// Where etcd is.
+#[derive(Debug)]
+pub struct Endpoints {
+    urls: Vec<String>,
+    authority: Option<PathBuf>,
+    identity: Option<(PathBuf, PathBuf)>,
+}
+
+impl Endpoints {
+    /// Separated by commas, as in `https://a:2379,https://b:2379`. Code 7.
+    pub fn new(from: Option<&Path>, options: &Options) -> Result<Self, Error> {
+        let from = from.and_then(Path::to_str).unwrap_or("http://127.0.0.1:2379");
+        let urls: Vec<String> = from.split(',').map(|url| url.trim().to_owned()).collect();
+        for url in &urls {
+            if !url.starts_with("http://") && !url.starts_with("https://") {
+                let why = "must be endpoints of etcd, as in https://192.168.2.9:2379";
+                return Err(Error::config("--from", format_args!("{url:?}"), why));
+            }
+        }
+        let identity = options.certificate.clone().zip(options.key.clone());
+        Ok(Self { urls, authority: options.authority.clone(), identity })
+    }
+
+    /// Connects. The files are read each time: they are renewed now and then.
+    pub async fn connect(&self) -> Result<Client, Error> {
+        let mut options = ConnectOptions::new()
+            .with_connect_timeout(PATIENCE)
+            .with_keep_alive(PING, PATIENCE)
+            .with_keep_alive_while_idle(true)
+            // A member that has lost the others ends the watch, so that another one is asked.
+            .with_require_leader(true);
+        let secure = self.urls.iter().any(|url| url.starts_with("https://"));
+        if secure || self.authority.is_some() || self.identity.is_some() {
+            options = options.with_tls(self.tls()?);
+        }
+        answer(&format!("connect to etcd at {}", self.urls.join(",")), Client::connect(&self.urls, Some(options))).await
+    }
+
+    fn tls(&self) -> Result<TlsOptions, Error> {
+        let read = |path: &Path| {
+            fs::read(path).map_err(|e| Error::new(Code::IO, format!("read {}: {e}", path.display())))
+        };
+        let mut tls = TlsOptions::new();
+        if let Some(path) = &self.authority {
+            tls = tls.ca_certificate(Certificate::from_pem(read(path)?));
+        }
+        if let Some((certificate, key)) = &self.identity {
+            tls = tls.identity(Identity::from_pem(read(certificate)?, read(key)?));
+        }
+        Ok(tls)
+    }
+
+    /// This node's address on the way to etcd: nothing is sent. Code 11.
+    pub fn own_address(&self) -> Result<IpAddr, Error> {
+        let mut why = String::new();
+        for url in &self.urls {
+            match source_of_way(url) {
+                Ok(ip) if ip.is_loopback() => why = format!("{url} is on this node itself"),
+                Ok(ip) => return Ok(ip),
+                Err(e) => why = format!("{url}: {e}"),
+            }
+        }
+        Err(Error::new(Code::TRY_AGAIN, format!("find this node's address on the way to etcd: {why}"))
+            .details("give it with --public-ip"))
+    }
+}
+
+fn source_of_way(url: &str) -> std::io::Result<IpAddr> {
+    let host = url.split("://").nth(1).unwrap_or_default();
+    let host = host.split('/').next().unwrap_or_default();
+    let mut last = std::io::Error::other("it has no address");
+    for address in host.to_socket_addrs()? {
+        let any = if address.is_ipv6() { "[::]:0" } else { "0.0.0.0:0" };
+        match UdpSocket::bind(any).and_then(|socket| {
+            socket.connect(address)?;
+            socket.local_addr()
+        }) {
+            Ok(own) => return Ok(own.ip()),
+            Err(e) => last = e,
+        }
+    }
+    Err(last)
+}
+
+/// Waits for an answer, for a while.
+pub async fn answer<T>(
+    doing: &str,
+    call: impl Future<Output = Result<T, etcd_client::Error>>,
+) -> Result<T, Error> {
+    match tokio::time::timeout(PATIENCE, call).await {
+        Ok(answer) => answer.map_err(|e| broken(doing, &e)),
+        Err(_) => Err(Error::new(Code::TRY_AGAIN, format!("{doing}: no answer in {PATIENCE:?}"))),
+    }
+}
+
+/// What etcd, or the way to it, had against it.
+pub fn broken(doing: &str, error: &etcd_client::Error) -> Error {
+    let text = match error {
+        etcd_client::Error::GRpcStatus(status) => {
+            format!("{} ({:?})", status.message(), status.code())
+        }
+        other => other.to_string(),
+    };
+    Error::new(Code::TRY_AGAIN, format!("{doing}: {text}"))
+}
