@@ -83,7 +83,7 @@ fn whatever_is_damaged_comes_back_and_nothing_else_is_touched(mode: Mode) {
                         11 => damage(&format!("ip link set {device} address 66:00:00:00:00:99")),
                         12 => damage(&format!("ip neigh flush dev {device} nud permanent")),
                         13 if device.starts_with("vxlan") => {
-                            damage(&format!("ip link del {device}"))
+                            damage(&format!("ip link del {device}"));
                         }
                         _ => damage(&format!("ip addr flush dev {device}")),
                     }

@@ -1,5 +1,7 @@
 //! Somebody damages what leads to the other nodes: it is mended, and no ADD is needed for that.
 
+use std::fmt::Write as _;
+
 use serde_json::{Value, json};
 use testkit::{Pods, UNDERLAY};
 
@@ -47,12 +49,12 @@ fn an_underlay_that_was_down_serves_again(mode: Mode) {
     site.agent_tells(1, "that the underlay is down", |state| {
         state["trouble"]["what"].as_str().is_some_and(|what| !what.is_empty())
     });
-    let mut up = format!("link set {UNDERLAY} up\n");
+    node.run(&["ip", "link", "set", UNDERLAY, "up"]);
     if mode.pods() == Pods::Dual {
         // The kernel drops global addresses of a link that goes down.
-        up.push_str(&format!("addr replace fd00:192:168:2::1/64 dev {UNDERLAY} nodad\n"));
+        let address = format!("addr replace fd00:192:168:2::1/64 dev {UNDERLAY} nodad\n");
+        node.batch(&address);
     }
-    node.batch(&up);
     site.settles(1);
     site.agent_tells(1, "that all is well", |state| state["trouble"].is_null());
     site.cluster.all_talk();
@@ -93,7 +95,7 @@ fn lost_notifications_lose_nothing(mode: Mode) {
         for n in 0..1500 {
             let word = if round % 2 == 0 { "add" } else { "del" };
             let (a, b) = (n / 250, n % 250);
-            noise.push_str(&format!("route {word} blackhole 198.18.{a}.{b} metric 7\n"));
+            let _ = writeln!(noise, "route {word} blackhole 198.18.{a}.{b} metric 7");
         }
     }
     site.node(1).batch(&noise);

@@ -14,7 +14,7 @@ use crate::nodes::ground::{Cluster, Mode};
 use crate::nodes::state::{Place, held};
 
 /// Longer than anything takes, on a machine under load.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Waits until something is so. Fails with what `is` showed last.
 #[track_caller]
