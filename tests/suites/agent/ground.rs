@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use testkit::{Fleet, Node, Pods, Underlay};
+use testkit::{Fleet, Node, Underlay};
 
 use crate::nodes::ground::{Cluster, Mode};
 use crate::nodes::state::{Place, held};
 
 /// Longer than anything takes, on a machine under load.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Waits until something is so. Fails with what `is` showed last.
 #[track_caller]
@@ -268,9 +268,4 @@ impl Site {
             if is(&state) { Ok(()) } else { Err(state) }
         });
     }
-}
-
-/// The families of pods, for tests that take one mode.
-pub fn has_ipv6(mode: Mode) -> bool {
-    mode.pods() == Pods::Dual
 }

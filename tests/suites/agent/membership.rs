@@ -107,7 +107,7 @@ fn a_directory_of_nodes_is_followed(mode: Mode) {
         put(entry["name"].as_str().unwrap(), &entry.to_string());
     }
     let mut arguments = site.arguments(1);
-    arguments[5] = directory.to_str().unwrap().to_owned();
+    directory.to_str().unwrap().clone_into(&mut arguments[5]);
     let _agent = site.start_as(1, &arguments, &[]);
     site.settles(1);
     // One that cannot be read is named; it is served as it was last, and so are the others.

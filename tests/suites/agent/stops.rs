@@ -1,1 +1,123 @@
-//! To come.
+//! The agent stops, is killed, starts again; and a network is taken away.
+
+use std::fs;
+
+use serde_json::json;
+use testkit::silent;
+
+use super::ground::Site;
+use crate::nodes::each_mode;
+use crate::nodes::ground::Mode;
+use crate::nodes::state::{Place, held};
+
+each_mode! {
+    the_way_to_other_nodes_stays_when_the_agent_stops,
+    nothing_survives_of_a_node_that_left_while_the_agent_was_dead,
+    cleanup_removes_what_is_ours_and_nothing_else,
+}
+
+fn the_way_to_other_nodes_stays_when_the_agent_stops(mode: Mode) {
+    let (site, agents) = Site::running(mode);
+    for agent in agents {
+        let log = agent.stop();
+        assert!(log.contains("what it made stays"), "{log}");
+    }
+    for n in site.cluster.fleet.numbers() {
+        site.cluster.holds(n);
+    }
+    site.cluster.all_talk();
+}
+
+fn nothing_survives_of_a_node_that_left_while_the_agent_was_dead(mode: Mode) {
+    let (mut site, mut agents) = Site::running(mode);
+    agents.remove(0).kill();
+    site.entry(3).take();
+    site.write();
+    site.settles(2);
+    let lines = held(site.node(1), &Place::of(mode));
+    assert!(lines.iter().any(|line| line.contains("10.244.3.0")), "{lines:?}");
+    let _again = site.start(1);
+    site.settles(1);
+    site.cluster.talk(1, 2);
+    assert!(silent(site.cluster.pod(1), &site.cluster.attachment(3).ip()));
+}
+
+fn cleanup_removes_what_is_ours_and_nothing_else(mode: Mode) {
+    let site = Site::of(mode, json!({"ipMasq": true}));
+    let node = site.node(1);
+    if let Some(device) = mode.device(false).filter(|_| mode == Mode::Ipip) {
+        // It belongs to the kernel and stays, as it is.
+        node.run(&["ip", "link", "set", device, "up"]);
+        site.node(1).run(&["ip", "link", "set", device, "mtu", "1480"]);
+    }
+    // Somebody else's, under our number and under others.
+    node.batch(
+        "route add 10.244.77.0/24 via 192.168.2.2 proto 80\n\
+         route add 172.20.0.0/16 via 192.168.2.2 proto 112\n\
+         route add 10.244.78.0/24 via 192.168.2.3\n",
+    );
+    let before = node.snapshot();
+    let once = site.command(1, "once", &[]);
+    assert_eq!(once.code, Some(0), "{once:?}");
+    site.cluster.fleet.node(1).run(&["nft", "list", "table", "inet", "podwire"]);
+    let agent = site.start(1);
+    site.agent_tells(1, "that it runs", |state| state["rounds"].as_u64() > Some(0));
+    let refused = site.command(1, "cleanup", &[]);
+    assert_eq!(refused.code, Some(1));
+    assert!(refused.err.contains("an agent (pid "), "{refused:?}");
+    agent.stop();
+    let cleanup = site.command(1, "cleanup", &[]);
+    assert_eq!(cleanup.code, Some(0), "{cleanup:?}");
+    assert!(cleanup.out.contains("ip route del 10.244.2.0/24"), "{cleanup:?}");
+    assert!(!site.cluster.fleet.roster.path(node).exists());
+    let left: Vec<_> =
+        fs::read_dir(site.state(1)).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert!(left.iter().all(|name| name.to_str().unwrap().ends_with("lock")), "{left:?}");
+    fs::remove_dir_all(site.state(1)).unwrap();
+    fs::remove_file(node.directory().join("agent.log")).unwrap();
+    fs::remove_file(node.directory().join("pods.conflist")).unwrap();
+    let _ = fs::remove_dir_all(node.directory().join("pods"));
+    before.assert_same(&node.snapshot());
+    let again = site.command(1, "cleanup", &[]);
+    assert_eq!((again.code, again.out.as_str()), (Some(0), ""), "{again:?}");
+}
+
+#[test]
+fn a_second_agent_of_a_network_is_refused() {
+    let site = Site::new(Mode::HostGw);
+    let _first = site.start(1);
+    site.settles(1);
+    let second = site.command(1, "agent", &[]);
+    assert_eq!(second.code, Some(1));
+    assert!(second.err.contains("serves the network pods already"), "{second:?}");
+    let once = site.command(1, "once", &[]);
+    assert_eq!(once.code, Some(1), "{once:?}");
+}
+
+#[test]
+fn an_agent_that_is_killed_anywhere_leaves_nothing_half_made_for_the_next() {
+    let mut site = Site::new(Mode::Vxlan);
+    for n in 1.. {
+        let mut agent = site.start_with(1, &[], &[("PODWIRE_FAULT", &format!("die:{n}"))]);
+        // It dies at its n-th step, or has no such step before it rests.
+        let rests = || site.agent_state(1)["rounds"].as_u64().is_some_and(|rounds| rounds >= 1);
+        while agent.runs() && !rests() {}
+        let lives = agent.runs();
+        drop(agent);
+        if lives {
+            assert!(n > 20, "it rested after {n} steps");
+            break;
+        }
+        let _ = fs::remove_file(site.state(1).join("agent.json"));
+        if n % 5 == 0 {
+            // Another fleet each time, so that there is something to be done.
+            let last = site.entry(3).clone();
+            let other =
+                if last["vtepMAC"].is_null() { "66:00:00:00:00:31" } else { "66:00:00:00:00:32" };
+            site.entry(3)["vtepMAC"] = json!(other);
+            site.write();
+        }
+    }
+    let _agent = site.start(1);
+    site.settles(1);
+}

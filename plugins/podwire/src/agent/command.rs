@@ -20,8 +20,8 @@ use crate::failure::Failure;
 pub use cleanup::cleanup;
 pub use status::{Arguments as StatusArguments, status};
 
-/// What is shown differs from what should be.
-const AMISS: u8 = 2;
+/// What is shown differs from what should be. 2 is for arguments that make no sense.
+const AMISS: u8 = 3;
 /// How long an agent is waited for that is about to end.
 const HANDOVER: Duration = Duration::from_secs(1);
 
@@ -53,7 +53,7 @@ pub fn plan(arguments: &Arguments, out: &mut impl Write) -> Result<ExitCode, Fai
     Ok(ExitCode::SUCCESS)
 }
 
-/// Brings the node in line and prints what that took. 2 where a peer is not served.
+/// Brings the node in line and prints what that took. 3 where a peer is not served.
 pub fn once(arguments: &Arguments, out: &mut impl Write) -> Result<ExitCode, Failure> {
     let network = Network::read(&arguments.network)?;
     let snapshot = snapshot(arguments, &network)?;

@@ -19,6 +19,7 @@ use crate::failure::Failure;
 
 /// The arguments of `status`.
 #[derive(Clone, Debug, Args)]
+#[group(skip)]
 pub struct Arguments {
     #[command(flatten)]
     common: arguments::Arguments,
@@ -91,7 +92,7 @@ struct Peer {
     last_change: Option<u64>,
 }
 
-/// Prints it. 2 when something is not as it should be.
+/// Prints it. 3 when something is not as it should be.
 pub fn status(arguments: &Arguments, out: &mut impl Write) -> Result<ExitCode, Failure> {
     let network = Network::read(&arguments.common.network)?;
     let status = look(&network);

@@ -11,6 +11,7 @@ const TTL: i64 = 24 * 60 * 60;
 
 /// The arguments.
 #[derive(Clone, Debug, Args)]
+#[group(skip)]
 pub struct Options {
     /// With etcd: what the network's keys begin with
     #[arg(long = "etcd-prefix", value_name = "PREFIX", default_value = "/coreos.com/network")]

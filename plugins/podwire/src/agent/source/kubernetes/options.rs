@@ -6,6 +6,7 @@ use flannel::{Keys, PREFIX};
 
 /// The arguments.
 #[derive(Clone, Debug, Args)]
+#[group(skip)]
 pub struct Options {
     /// With kubernetes: all pods' networks, separated by commas (the controller manager's
     /// --cluster-cidr)
