@@ -4,6 +4,7 @@ mod bad_input;
 mod chaos;
 mod commands;
 mod damage;
+mod etcd;
 mod example;
 mod ground;
 mod membership;

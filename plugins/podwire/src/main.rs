@@ -22,7 +22,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     #[command(flatten)]
-    Agent(agent::Command),
+    Agent(Box<agent::Command>),
     Devices(devices::Arguments),
 }
 
@@ -30,7 +30,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let mut out = BufWriter::new(io::stdout().lock());
     let ended = match arguments.command {
-        Command::Agent(command) => agent::run(command, &mut out),
+        Command::Agent(command) => agent::run(*command, &mut out),
         Command::Devices(arguments) => devices::run(&arguments, &mut out),
     };
     // What was written before a failure is still worth reading.

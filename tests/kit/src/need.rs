@@ -29,6 +29,8 @@ pub enum Feature {
     Iptables,
     /// The reference plugins.
     Reference,
+    /// The tools `etcd` and `etcdctl`, and a `podwire` that was built with the feature `etcd`.
+    Etcd,
     /// The workspace and cargo, which are not where a test executable was taken to.
     Sources,
     /// A processor that is not emulated: a test that makes thousands of calls would take an hour in
@@ -66,6 +68,7 @@ impl Feature {
             Self::Ethtool => has_tool("ethtool"),
             Self::Nft => has_tool("nft"),
             Self::Iptables => has_tool("iptables") && tries(&["iptables -t nat -S"]),
+            Self::Etcd => has_tool("etcd") && speaks_etcd(),
             Self::Reference => crate::reference_directory().is_some(),
             Self::Speed => std::env::var_os("PODWIRE_VM").is_none(),
             Self::Sources => has_tool("cargo") && Path::new(env!("CARGO_MANIFEST_DIR")).is_dir(),
@@ -78,6 +81,7 @@ impl Feature {
             Self::Dummy => "the kernel has no dummy devices",
             Self::Vlan => "the kernel has no VLAN devices",
             Self::Vxlan => "the kernel has no VXLAN",
+            Self::Etcd => "there is no etcd, or podwire was built without it",
             Self::Ipip => "the kernel has no IPIP",
             Self::Ethtool => "ethtool is not installed",
             Self::Nft => "nft is not installed",
@@ -93,6 +97,15 @@ pub(crate) fn has_tool(name: &str) -> bool {
     static NFT: OnceLock<bool> = OnceLock::new();
     let found = || Command::new(name).arg("--version").output().is_ok_and(|o| o.status.success());
     if name == "nft" { *NFT.get_or_init(found) } else { found() }
+}
+
+/// The source is a feature of its own, because it takes more to build.
+fn speaks_etcd() -> bool {
+    // It takes no `--version`.
+    let judge = Command::new("etcdctl").arg("version").output();
+    let asked = Command::new(crate::directory().join("podwire")).args(["agent", "--help"]).output();
+    judge.is_ok_and(|judge| judge.status.success())
+        && asked.is_ok_and(|told| String::from_utf8_lossy(&told.stdout).contains("--etcd-prefix"))
 }
 
 /// Ends the test when one of these [`Feature`]s is missing, and records that it was not run.

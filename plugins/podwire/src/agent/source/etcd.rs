@@ -73,10 +73,10 @@ impl Etcd {
         let mut backoff = Backoff::new(FIRST, MOST);
         let mut held = None;
         loop {
-            match self.session(&feed, &mut held, &mut backoff).await {
+            match Box::pin(self.session(&feed, &mut held, &mut backoff)).await {
                 Ok(End::Again) => {}
                 Ok(End::Lost) => held = None,
-                Err(error) => feed.fail(error),
+                Err(error) => feed.fail(error.while_(&self.endpoints)),
             }
             sleep(backoff.next()).await;
         }

@@ -16,7 +16,7 @@ use crate::agent::network;
 /// How often another node may be faster, before it is called a failure.
 const RACES: usize = 10;
 /// A lease is renewed so often at the least: etcd may then be away for most of a day.
-const OFTEN: Duration = Duration::from_secs(60 * 60);
+const OFTEN: Duration = Duration::from_hours(1);
 
 /// What a lease is taken by.
 #[derive(Debug)]
@@ -103,7 +103,9 @@ impl Claim {
         for (ipv6, needed) in [(false, true), (true, network.v6.is_some())] {
             if needed && !ips.iter().any(|ip| ip.is_ipv6() == ipv6) {
                 let family = if ipv6 { "IPv6" } else { "IPv4" };
-                let why = format!("the network has {family} subnets, and no {family} address of this node is known");
+                let why = format!(
+                    "the network has {family} subnets, and no {family} address of this node is known"
+                );
                 return Err(Error::new(Code::CONFIG, why).details("give it with --public-ip"));
             }
         }
@@ -127,9 +129,9 @@ impl Claim {
                     _ => false,
                 }
         };
-        let own = found.iter().find(|f| {
-            f.lease.public_ip().is_some_and(|ip| ips.contains(&IpAddr::V4(ip)))
-        });
+        let own = found
+            .iter()
+            .find(|f| f.lease.public_ip().is_some_and(|ip| ips.contains(&IpAddr::V4(ip))));
         if let Some(own) = own {
             if fits(&own.lease.subnet) {
                 return self.take_over(client, network, ips, own).await;
@@ -274,7 +276,9 @@ impl Claim {
                     }
                     _ => return None,
                 },
-                Err(_) => SubnetEnv::parse(&String::from_utf8_lossy(&text)).ok()?.subnets().collect(),
+                Err(_) => {
+                    SubnetEnv::parse(&String::from_utf8_lossy(&text)).ok()?.subnets().collect()
+                }
             };
             subnet(&networks)
         })
@@ -300,7 +304,8 @@ fn random(network: &Network, taken: &[IpNetwork]) -> Result<Subnet, Error> {
     let pick = |range: &flannel::Range| {
         let free = range.free(taken);
         // The hasher's keys are random.
-        let noise = usize::try_from(RandomState::new().hash_one(free.len()) >> 33).unwrap_or_default();
+        let noise =
+            usize::try_from(RandomState::new().hash_one(free.len()) >> 33).unwrap_or_default();
         let at = noise.checked_rem(free.len()).unwrap_or_default();
         free.get(at).copied().ok_or_else(|| {
             Error::new(Code::EXHAUSTED, format!("{}: all its subnets are leased", range.network))

@@ -1,5 +1,6 @@
 //! The way to etcd, and its answers as errors of ours.
 
+use std::fmt;
 use std::fs;
 use std::future::Future;
 use std::net::{IpAddr, ToSocketAddrs as _, UdpSocket};
@@ -51,12 +52,17 @@ impl Endpoints {
         if secure || self.authority.is_some() || self.identity.is_some() {
             options = options.with_tls(self.tls()?);
         }
-        answer(&format!("connect to etcd at {}", self.urls.join(",")), Client::connect(&self.urls, Some(options))).await
+        answer(
+            &format!("connect to etcd at {}", self.urls.join(",")),
+            Client::connect(&self.urls, Some(options)),
+        )
+        .await
     }
 
     fn tls(&self) -> Result<TlsOptions, Error> {
         let read = |path: &Path| {
-            fs::read(path).map_err(|e| Error::new(Code::IO, format!("read {}: {e}", path.display())))
+            fs::read(path)
+                .map_err(|e| Error::new(Code::IO, format!("read {}: {e}", path.display())))
         };
         let mut tls = TlsOptions::new();
         if let Some(path) = &self.authority {
@@ -78,8 +84,17 @@ impl Endpoints {
                 Err(e) => why = format!("{url}: {e}"),
             }
         }
-        Err(Error::new(Code::TRY_AGAIN, format!("find this node's address on the way to etcd: {why}"))
-            .details("give it with --public-ip"))
+        Err(Error::new(
+            Code::TRY_AGAIN,
+            format!("find this node's address on the way to etcd: {why}"),
+        )
+        .details("give it with --public-ip"))
+    }
+}
+
+impl fmt::Display for Endpoints {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "etcd at {}", self.urls.join(","))
     }
 }
 

@@ -72,8 +72,7 @@ impl Leases {
         Fleet::parse(format!("{head}]}}").as_bytes(), &format!("lease {}", own.subnet))?;
         let mine = own.subnet.to_string();
         let others = || self.known.iter().filter(|(name, _)| **name != mine);
-        let peers: Vec<&str> =
-            others().filter_map(|(_, known)| known.peer.as_deref()).collect();
+        let peers: Vec<&str> = others().filter_map(|(_, known)| known.peer.as_deref()).collect();
         let faults = others().flat_map(|(name, known)| {
             known.wrong.iter().map(|why| Fault { peer: name.clone(), reason: why.clone() })
         });

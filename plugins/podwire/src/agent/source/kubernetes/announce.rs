@@ -1,6 +1,6 @@
 //! Telling the others of this node, once it can be reached.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use cni::Error;
 use kube::Api;
@@ -56,7 +56,7 @@ impl Announcer {
             }
             let doing = format!("patch status of node {}", self.node);
             // Strategic, because conditions are merged by type in it alone.
-            let patch = Patch::Strategic(&wish.patch);
+            let patch = Patch::Strategic(stamped(wish.patch.clone()));
             match self.api.patch_status(&self.node, &PatchParams::default(), &patch).await {
                 Ok(_) => {
                     info!(node = self.node, patch = %wish.patch, "told the others of this node");
@@ -83,6 +83,18 @@ impl Announcer {
             news
         });
     }
+}
+
+/// Conditions bear the time at which they became so.
+fn stamped(mut patch: Value) -> Value {
+    let now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+    let conditions = patch.pointer_mut("/status/conditions").and_then(Value::as_array_mut);
+    for condition in conditions.into_iter().flatten().filter_map(Value::as_object_mut) {
+        for key in ["lastHeartbeatTime", "lastTransitionTime"] {
+            condition.insert(key.to_owned(), now.clone().into());
+        }
+    }
+    patch
 }
 
 /// Resolves when something else is asked for; never, when nobody can ask any more.
