@@ -13,11 +13,11 @@ die() { echo "${0##*/}: $*" >&2; exit 1; }
 say() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
 usage() { sed -n '2,/^[^#]/{/^#/!d;s/^# \{0,1\}//;p}' "$0"; } # the comment at the head of the script
 
-# needs COMMAND=PACKAGE...: have these commands, from these Debian packages.
+# needs COMMAND=PACKAGE...: have these commands (or files, by their whole path), from these Debian packages.
 needs() {
   local pair missing=()
   for pair; do
-    command -v "${pair%%=*}" >/dev/null || missing+=("${pair#*=}")
+    command -v "${pair%%=*}" >/dev/null || [ -e "${pair%%=*}" ] || missing+=("${pair#*=}")
   done
   if [ ${#missing[@]} -eq 0 ]; then return; fi
   if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then

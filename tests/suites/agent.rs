@@ -7,6 +7,7 @@ mod damage;
 mod etcd;
 mod example;
 mod ground;
+mod manifests;
 mod membership;
 mod service;
 mod stops;

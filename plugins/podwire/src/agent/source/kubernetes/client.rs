@@ -73,3 +73,40 @@ fn chain(error: &dyn std::error::Error) -> String {
 pub fn is_unauthorized(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.code == 401)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde_json::Value;
+
+    use super::*;
+
+    #[test]
+    fn the_shipped_role_grants_what_is_done_and_nothing_else() {
+        let path =
+            concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/agent/kubernetes/rbac.yaml");
+        let text = std::fs::read_to_string(path).unwrap();
+        let objects: Vec<Value> = serde_saphyr::from_multiple(&text).unwrap();
+        let role = objects.iter().find(|object| object["kind"] == "ClusterRole").unwrap();
+        let words = |value: &Value| -> Vec<String> {
+            let list = value.as_array().unwrap();
+            list.iter().map(|word| word.as_str().unwrap().to_owned()).collect()
+        };
+        let mut granted: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for rule in role["rules"].as_array().unwrap() {
+            assert_eq!(words(&rule["apiGroups"]), [""]);
+            for resource in words(&rule["resources"]) {
+                granted.entry(resource).or_default().extend(words(&rule["verbs"]));
+            }
+        }
+        let done: BTreeMap<String, Vec<String>> = RIGHTS
+            .iter()
+            .map(|right| {
+                let verbs = right.verbs.iter().map(|verb| (*verb).to_owned());
+                (right.resource.to_owned(), verbs.collect())
+            })
+            .collect();
+        assert_eq!(granted, done);
+    }
+}
