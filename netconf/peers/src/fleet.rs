@@ -110,11 +110,15 @@ impl Fleet {
     /// 7 for what makes the whole of it useless: no JSON object, another version, no local entry,
     /// no cluster CIDR, a local entry that is wrong in itself.
     pub fn parse(text: &[u8], what: &str) -> Result<Self, Error> {
-        let tree = Json::parse(text, what)?;
+        Self::read(&Json::parse(text, what)?, what)
+    }
+
+    /// The same of what such a file holds.
+    pub fn read(tree: &Json, what: &str) -> Result<Self, Error> {
         let head: Head = tree.decode().map_err(|e| e.while_(what))?;
         let bad = |msg: &str| Error::new(Code::CONFIG, format!("{what}: {msg}"));
         match head.version {
-            Some(VERSION) => Self::of(&tree, what),
+            Some(VERSION) => Self::of(tree, what),
             Some(other) => Err(bad(&format!("version {other}: only version {VERSION} is known"))),
             None => Err(bad(&format!("version is missing: it must be {VERSION}"))),
         }

@@ -34,9 +34,8 @@ pub fn seen_from(text: &[u8], node: &str, what: &str) -> Result<Vec<u8>, Error> 
         }
     }
     tree.set("peers", Json::Array(peers));
-    let text = tree.to_string().into_bytes();
-    Fleet::parse(&text, what)?;
-    Ok(text)
+    Fleet::read(&tree, what)?;
+    Ok(tree.to_string().into_bytes())
 }
 
 #[cfg(test)]
