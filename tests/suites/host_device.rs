@@ -84,5 +84,7 @@ fn look(link: &Value) -> Value {
 /// A link of the node as it is compared.
 #[track_caller]
 fn home(node: &Node, name: &str) -> Value {
-    look(&node.link(name).unwrap_or_else(|| panic!("{name} is not on the node: {:?}", node.links())))
+    look(
+        &node.link(name).unwrap_or_else(|| panic!("{name} is not on the node: {:?}", node.links())),
+    )
 }

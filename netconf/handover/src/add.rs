@@ -23,6 +23,8 @@ use crate::record::{
 use crate::standing::Standing;
 use crate::{Kind, Sought, Wanted, give, refuse};
 
+use crate::locate::is_pair_of_ours;
+
 /// How long the interface may take to carry packets before its addresses are announced without that.
 const PATIENCE: Duration = Duration::from_millis(200);
 
@@ -67,7 +69,7 @@ fn settle(desk: &Desk, attachment: &Attachment, sought: &Sought) -> Result<(), E
                     .is_some_and(|name| was.name == *name || was.alternative_names.contains(name));
                 by_name || (sought.mac.is_some() && was.mac == sought.mac)
             };
-            let records = desk.records()?;
+            let records = desk.survey()?.records;
             records.into_iter().filter(|(_, record)| named(record)).map(|(id, _)| id).collect()
         }
     };
@@ -183,6 +185,7 @@ fn write_down<K: Kind>(
             inside: None,
             kind: link.map(|link| link.kind.clone()).unwrap_or_default(),
             peer: link.and_then(|link| link.peer),
+            pair_at_home: link.map_or(Ok(false), |link| is_pair_of_ours(desk, link))?,
             parent: link.and_then(|link| link.parent_device.clone()),
             permanent_mac: assignable(link.and_then(|link| link.permanent_mac)),
             vf,

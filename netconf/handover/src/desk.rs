@@ -26,6 +26,15 @@ pub struct Desk {
     pub who: String,
 }
 
+/// Everything in a journal.
+#[derive(Debug, Default)]
+pub struct Survey {
+    /// The whole records, each with its device.
+    pub records: Vec<(DeviceId, Record)>,
+    /// The damaged ones, and what is wrong with them.
+    pub damaged: Vec<(DeviceId, String)>,
+}
+
 impl Desk {
     /// Opens it all. `who` is told to processes that wait for a lock in vain.
     pub fn open(conf: &NetConf, who: String) -> Result<Self, Error> {
@@ -44,23 +53,26 @@ impl Desk {
         self.journal.lock(id, &self.who)
     }
 
-    /// The whole records, each with its device; damaged ones are told on stderr.
-    pub fn records(&self) -> Result<Vec<(DeviceId, Record)>, Error> {
-        let mut all = Vec::new();
+    /// Everything in the journal; damaged records are told on stderr.
+    pub fn survey(&self) -> Result<Survey, Error> {
+        let mut survey = Survey::default();
         for id in self.journal.list()? {
             match self.journal.read(&id)? {
                 Entry::Nothing => {}
-                Entry::Whole(record) => all.push((id, *record)),
-                Entry::Damaged(why) => cni::warn(format_args!("the journal is damaged: {why}")),
+                Entry::Whole(record) => survey.records.push((id, *record)),
+                Entry::Damaged(why) => {
+                    cni::warn(format_args!("the journal is damaged: {why}"));
+                    survey.damaged.push((id, why));
+                }
             }
         }
-        Ok(all)
+        Ok(survey)
     }
 
     /// The records of an attachment: one, unless an ADD was killed and the next one of the attachment
     /// had another device.
     pub fn of(&self, attachment: &Attachment) -> Result<Vec<(DeviceId, Record)>, Error> {
-        let mut all = self.records()?;
+        let mut all = self.survey()?.records;
         all.retain(|(_, record)| record.owner.is(attachment));
         Ok(all)
     }

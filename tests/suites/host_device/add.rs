@@ -191,7 +191,9 @@ fn addresses_and_routes_go_along_and_come_back() {
             .routes("-4", "main")
             .iter()
             .chain(&pod.routes("-6", "main"))
-            .map(|r| format!("{} {}", r["dst"].as_str().unwrap(), r["gateway"].as_str().unwrap_or("-")))
+            .map(|r| {
+                format!("{} {}", r["dst"].as_str().unwrap(), r["gateway"].as_str().unwrap_or("-"))
+            })
             .collect();
         for route in ["10.77.0.0/16 10.9.0.1", "fd00:77::/32 fd00:9::1", "10.78.0.0/16 -"] {
             assert!(routes.iter().any(|has| has == route), "{route}: {routes:?}");
