@@ -1,51 +1,34 @@
 //! The names of devices on their buses. Each is checked where it enters, so that none can lead a path
 //! astray.
 
+mod aux;
+mod link;
+mod pci;
+
 use std::fmt;
 use std::str::FromStr;
 
-use cni::Error;
+use cni::{Code, Error};
+use serde::{Deserialize, Serialize};
 
-/// A PCI address: domain, bus, device, function.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PciAddress {
-    domain: u32,
-    bus: u8,
-    device: u8,
-    function: u8,
-}
+use crate::attribute::quoted;
 
-/// The name of a device of the auxiliary bus, as `mlx5_core.sf.4`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct AuxName(String);
+pub use aux::AuxName;
+pub use link::LinkName;
+pub use pci::PciAddress;
 
 /// What a device is known by, whatever its network interface is called.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+///
+/// As JSON it is a text with a prefix: `pci:0000:01:10.0`, `aux:mlx5_core.sf.4`, `link:eth3`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub enum DeviceId {
     /// A PCI function.
     Pci(PciAddress),
     /// A device of the auxiliary bus.
     Aux(AuxName),
     /// A link that is no device's of these buses: a veth's end, a USB adapter. By its name on the host.
-    Link(String),
-}
-
-impl FromStr for PciAddress {
-    type Err = Error;
-
-    /// `DDDD:BB:DD.F` in hexadecimal digits of any case, with four to eight digits of the domain.
-    /// Code 7.
-    fn from_str(text: &str) -> Result<Self, Error> {
-        let _ = text;
-        Err(Error::new(cni::Code::CONFIG, "to be written"))
-    }
-}
-
-/// As sysfs writes it: lower case, four digits of the domain where they are enough.
-impl fmt::Display for PciAddress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:04x}:{:02x}:{:02x}.{:x}", self.domain, self.bus, self.device, self.function)
-    }
+    Link(LinkName),
 }
 
 impl FromStr for DeviceId {
@@ -53,8 +36,18 @@ impl FromStr for DeviceId {
 
     /// What a device plugin calls a device: a PCI address or a name of the auxiliary bus. Code 7.
     fn from_str(text: &str) -> Result<Self, Error> {
-        let _ = text;
-        Err(Error::new(cni::Code::CONFIG, "to be written"))
+        // No module and no kind of auxiliary device has a colon, and every PCI address has.
+        if text.contains(':') {
+            text.parse().map(Self::Pci)
+        } else if text.contains('.') {
+            text.parse().map(Self::Aux)
+        } else {
+            Err(refused(
+                text,
+                "neither a PCI address nor the name of an auxiliary device",
+                "write a PCI address, as 0000:01:10.0, or a name of /sys/bus/auxiliary/devices, as mlx5_core.sf.4",
+            ))
+        }
     }
 }
 
@@ -63,8 +56,8 @@ impl fmt::Display for DeviceId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Pci(address) => address.fmt(f),
-            Self::Aux(name) => f.write_str(&name.0),
-            Self::Link(name) => f.write_str(name),
+            Self::Aux(name) => name.fmt(f),
+            Self::Link(name) => name.fmt(f),
         }
     }
 }
@@ -72,11 +65,46 @@ impl fmt::Display for DeviceId {
 impl DeviceId {
     /// A file name that no other device has: `pci-0000:01:10.0`, `aux-mlx5_core.sf.4`, `link-eth3`.
     pub fn file_name(&self) -> String {
-        let kind = match self {
+        format!("{}-{self}", self.bus())
+    }
+
+    /// The PCI address of a PCI function.
+    pub fn pci(&self) -> Option<PciAddress> {
+        match self {
+            Self::Pci(address) => Some(*address),
+            Self::Aux(_) | Self::Link(_) => None,
+        }
+    }
+
+    fn bus(&self) -> &'static str {
+        match self {
             Self::Pci(_) => "pci",
             Self::Aux(_) => "aux",
             Self::Link(_) => "link",
-        };
-        format!("{kind}-{self}")
+        }
     }
+}
+
+impl TryFrom<String> for DeviceId {
+    type Error = Error;
+
+    /// With the prefix. Code 7.
+    fn try_from(text: String) -> Result<Self, Error> {
+        match text.split_once(':') {
+            Some(("pci", address)) => address.parse().map(Self::Pci),
+            Some(("aux", name)) => name.parse().map(Self::Aux),
+            Some(("link", name)) => name.parse().map(Self::Link),
+            _ => Err(refused(&text, "no device", "it begins with pci:, aux: or link:")),
+        }
+    }
+}
+
+impl From<DeviceId> for String {
+    fn from(id: DeviceId) -> Self {
+        format!("{}:{id}", id.bus())
+    }
+}
+
+fn refused(text: &str, why: &str, mend: &str) -> Error {
+    Error::new(Code::CONFIG, format!("device {}: {why}", quoted(text))).details(mend)
 }
