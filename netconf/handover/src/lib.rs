@@ -3,6 +3,7 @@
 //! `host-device`, which differ in their options alone.
 
 mod plugin;
+pub mod sriov;
 pub mod vf;
 mod wanted;
 

@@ -4,6 +4,7 @@ mod address;
 mod handle;
 mod refusal;
 mod step;
+mod trunk;
 
 use kernel::MacAddr;
 use kernel::link::{VfLinkState, VfVlan};
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 pub use address::Own;
 pub use handle::Handle;
+pub use trunk::VfTrunk;
 
 /// What is asked for, each `None` where the VF is to be left as it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +34,8 @@ pub struct VfWanted {
     pub link_state: Option<VfLinkState>,
     /// `queryRss`
     pub query_rss: Option<bool>,
+    /// `trunk`
+    pub trunk: Option<VfTrunk>,
 }
 
 impl VfWanted {

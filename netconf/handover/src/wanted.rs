@@ -1,8 +1,5 @@
 //! What an ADD asks for.
 
-use std::path::PathBuf;
-use std::time::Duration;
-
 use cni::Dns;
 use devices::Device;
 use kernel::MacAddr;
@@ -35,10 +32,25 @@ pub struct Wanted {
     pub force: bool,
     /// Replaces the resolver that IPAM gave.
     pub dns: Dns,
-    /// Where the journal is (`stateDir`).
-    pub state: PathBuf,
-    /// How long the device's lock is waited for (`lockTimeout`).
-    pub patience: Duration,
+}
+
+impl Wanted {
+    /// A device as it is: nothing is asked of it.
+    pub fn of(device: Device, link: Option<String>) -> Self {
+        Self {
+            device,
+            link,
+            mac: None,
+            mtu: None,
+            all_multicast: None,
+            promiscuous: None,
+            vf: VfWanted::default(),
+            on_unsupported: OnUnsupported::default(),
+            carry_network: false,
+            force: false,
+            dns: Dns::default(),
+        }
+    }
 }
 
 /// What becomes of a setting that the hardware does not know.

@@ -100,6 +100,9 @@ impl Handle<'_> {
                 Err((error, _)) => return Err(error),
             }
         }
+        if let Some(trunk) = &wanted.trunk {
+            trunk.add(self.socket)?;
+        }
         Ok(in_force)
     }
 
@@ -107,10 +110,16 @@ impl Handle<'_> {
     /// errors.
     pub fn restore(&self, original: &Vf, wanted: &VfWanted) -> Vec<Error> {
         let mut errors = Vec::new();
+        if let Some(trunk) = &wanted.trunk {
+            errors.extend(trunk.remove(self.socket).err());
+        }
         let mut now = match self.read() {
             Ok(Some(now)) => now,
             Ok(None) => return errors,
-            Err(e) => return vec![e],
+            Err(e) => {
+                errors.push(e);
+                return errors;
+            }
         };
         for step in wanted.steps_back(original, &now) {
             match self.set(step, &mut now) {
@@ -124,6 +133,9 @@ impl Handle<'_> {
 
     /// Adds a finding for each setting that is not as wanted. What the driver does not tell passes.
     pub fn compare(&self, wanted: &VfWanted, findings: &mut Findings) -> Result<(), Error> {
+        if let Some(trunk) = &wanted.trunk {
+            trunk.compare(self.socket, findings)?;
+        }
         let Some(now) = self.read()? else { return Ok(()) };
         for step in wanted.steps(&now) {
             if step.holds(&now) == Some(false) {

@@ -168,6 +168,7 @@ mod tests {
             trust: Some(true),
             link_state: Some(VfLinkState::Enable),
             query_rss: Some(true),
+            trunk: None,
         }
     }
 
