@@ -18,7 +18,7 @@ pub fn place(at: &Path) -> Result<Option<(DeviceId, PathBuf)>, Error> {
         // A link of USB, VMBus or the platform is known by its name, and has its device's directory.
         (Some("net"), Some(group)) => {
             let link = DeviceId::Link(name.parse()?);
-            match group.parent().map(|of| place(of)).transpose()?.flatten() {
+            match group.parent().map(place).transpose()?.flatten() {
                 Some((DeviceId::Link(_), of)) => Ok(Some((link, of))),
                 Some(function) => Ok(Some(function)),
                 None => own(link),

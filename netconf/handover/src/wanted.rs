@@ -1,10 +1,23 @@
 //! What an ADD asks for.
 
 use cni::Dns;
-use devices::Device;
+use devices::{Device, DeviceId, DriverClass, Netdev};
 use kernel::MacAddr;
+use kernel::link::Link;
 
 use crate::vf::VfWanted;
+
+/// What the configuration calls the device, before anything is looked up: while another container has it,
+/// only the journal knows it by these.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sought {
+    /// Its id.
+    pub id: Option<DeviceId>,
+    /// The name of its network interface on the host.
+    pub name: Option<String>,
+    /// The hardware address of its network interface.
+    pub mac: Option<MacAddr>,
+}
 
 /// A device and what it is to be like in the container.
 #[derive(Clone, Debug)]
@@ -28,9 +41,11 @@ pub struct Wanted {
     pub on_unsupported: OnUnsupported,
     /// The interface takes its addresses and routes along (`useInterfaceNetwork`).
     pub carry_network: bool,
+    /// The interface's name on the host becomes an alternative name in the container, where that is free.
+    pub tell_host_name: bool,
     /// A device that the node itself lives by is given away all the same (`force`).
     pub force: bool,
-    /// Replaces the resolver that IPAM gave.
+    /// Replaces the resolver that IPAM gave, when anything in it is set.
     pub dns: Dns,
 }
 
@@ -47,9 +62,34 @@ impl Wanted {
             vf: VfWanted::default(),
             on_unsupported: OnUnsupported::default(),
             carry_network: false,
+            tell_host_name: false,
             force: false,
             dns: Dns::default(),
         }
+    }
+}
+
+/// A link that is no device's of the PCI or auxiliary bus, as a device.
+pub fn link_device(link: &Link) -> Device {
+    Device {
+        id: DeviceId::Link(link.name.clone()),
+        incarnation: 0,
+        directory: std::path::PathBuf::new(),
+        driver: None,
+        class: DriverClass::Netdev,
+        netdevs: vec![Netdev {
+            name: link.name.clone(),
+            index: link.index,
+            port: 0,
+            port_name: None,
+            switch: None,
+        }],
+        vf: None,
+        vfs: None,
+        rdma: Vec::new(),
+        vendor: None,
+        pci_class: None,
+        numa_node: None,
     }
 }
 

@@ -21,6 +21,7 @@ mod netns;
 mod node;
 mod pod;
 mod snapshot;
+mod sysfs;
 mod traffic;
 
 pub use attachment::Attachment;
@@ -32,6 +33,7 @@ pub use netns::Netns;
 pub use node::{Node, OUTSIDE_V4, OUTSIDE_V6, UPLINK_V4, UPLINK_V6};
 pub use pod::Pod;
 pub use snapshot::Snapshot;
+pub use sysfs::{Sysfs, SysfsDevice, SysfsLink};
 pub use traffic::{Seen, fits, ping, silent, tcp, too_big, transfer, udp};
 
 /// Every version of the protocol, the oldest first.

@@ -1,0 +1,80 @@
+//! What every verb works with.
+
+use cni::{Attachment, Error, NetConf};
+use devices::{Device, DeviceId, Roots};
+use kernel::link::Link;
+use kernel::{Lock, Netns, Socket};
+
+use crate::journal::{Entry, Journal};
+use crate::record::Record;
+use crate::wanted::link_device;
+
+/// The node: its journal, its devices, its namespace.
+#[derive(Debug)]
+pub struct Desk {
+    /// The journal.
+    pub journal: Journal,
+    /// Where devices are read from.
+    pub roots: Roots,
+    /// The node's namespace.
+    pub home: Netns,
+    /// A socket in it.
+    pub host: Socket,
+    /// Which boot this is.
+    pub boot: String,
+    /// What the locks are taken for.
+    pub who: String,
+}
+
+impl Desk {
+    /// Opens it all. `who` is told to processes that wait for a lock in vain.
+    pub fn open(conf: &NetConf, who: String) -> Result<Self, Error> {
+        Ok(Self {
+            journal: Journal::of(conf)?,
+            roots: Roots::default(),
+            home: Netns::own()?,
+            host: Socket::open()?,
+            boot: kernel::boot_id()?,
+            who,
+        })
+    }
+
+    /// Locks a device.
+    pub fn lock(&self, id: &DeviceId) -> Result<Lock, Error> {
+        self.journal.lock(id, &self.who)
+    }
+
+    /// The whole records, each with its device; damaged ones are told on stderr.
+    pub fn records(&self) -> Result<Vec<(DeviceId, Record)>, Error> {
+        let mut all = Vec::new();
+        for id in self.journal.list()? {
+            match self.journal.read(&id)? {
+                Entry::Nothing => {}
+                Entry::Whole(record) => all.push((id, *record)),
+                Entry::Damaged(why) => cni::warn(format_args!("the journal is damaged: {why}")),
+            }
+        }
+        Ok(all)
+    }
+
+    /// The records of an attachment: one, unless an ADD was killed and the next one of the attachment
+    /// had another device.
+    pub fn of(&self, attachment: &Attachment) -> Result<Vec<(DeviceId, Record)>, Error> {
+        let mut all = self.records()?;
+        all.retain(|(_, record)| record.owner.is(attachment));
+        Ok(all)
+    }
+}
+
+/// The device of a network interface of the node, or the interface itself as one.
+pub fn device_of(roots: &Roots, link: &Link) -> Result<Device, Error> {
+    // A virtual link is no device's, and where sysfs shows another namespace than ours, a name in it is
+    // somebody else's.
+    if link.kind.is_empty()
+        && let Some(device) = roots.device_of_link(&link.name)?
+        && device.netdevs.iter().any(|own| own.index == link.index && own.name == link.name)
+    {
+        return Ok(device);
+    }
+    Ok(link_device(link))
+}
