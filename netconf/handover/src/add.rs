@@ -174,7 +174,7 @@ fn write_down<K: Kind>(
             cookie,
         },
         boot: desk.boot.clone(),
-        device: device.id.file_name(),
+        device: device.id.clone(),
         incarnation: device.incarnation,
         phase: Phase::Taken,
         identity: Identity {

@@ -1,6 +1,6 @@
 //! What every verb works with.
 
-use cni::{Attachment, Error, NetConf};
+use cni::{Attachment, Code, Error, NetConf};
 use devices::{Device, DeviceId, Roots};
 use kernel::link::Link;
 use kernel::{Lock, Netns, Socket};
@@ -31,7 +31,7 @@ impl Desk {
     pub fn open(conf: &NetConf, who: String) -> Result<Self, Error> {
         Ok(Self {
             journal: Journal::of(conf)?,
-            roots: Roots::default(),
+            roots: Roots::system(),
             home: Netns::own()?,
             host: Socket::open()?,
             boot: kernel::boot_id()?,
@@ -71,10 +71,18 @@ pub fn device_of(roots: &Roots, link: &Link) -> Result<Device, Error> {
     // A virtual link is no device's, and where sysfs shows another namespace than ours, a name in it is
     // somebody else's.
     if link.kind.is_empty()
-        && let Some(device) = roots.device_of_link(&link.name)?
+        && let Some(device) = or_none(roots.device_of_link(&link.name))?
         && device.netdevs.iter().any(|own| own.index == link.index && own.name == link.name)
     {
         return Ok(device);
     }
-    Ok(link_device(link))
+    link_device(link)
+}
+
+/// Without what sysfs does not have.
+fn or_none(found: Result<Option<Device>, Error>) -> Result<Option<Device>, Error> {
+    match found {
+        Err(e) if e.code == Code::CONFIG => Ok(None),
+        other => other,
+    }
 }

@@ -149,12 +149,12 @@ impl Journal {
 
     /// Writes a record: when this returns, it survives a loss of power.
     pub fn write(&self, record: &Record) -> Result<(), Error> {
-        let path = self.directory.join(format!("{}.json", record.device));
+        let path = self.path(&record.device);
         let mut text = serde_json::to_vec_pretty(record)
             .map_err(|e| Error::new(Code::INTERNAL, format!("{}: {e}", path.display())))?;
         text.push(b'\n');
         durable::write(&path, &text).map_err(|e| {
-            let _ = fs::remove_file(self.beside(&record.device));
+            let _ = fs::remove_file(self.beside(&record.device.file_name()));
             self.failed("write", &path, &e)
         })
     }
@@ -243,8 +243,8 @@ fn understand(text: &[u8], id: &DeviceId) -> Result<Record, String> {
         return Err(format!("its version is {}, known is {VERSION}", head.version));
     }
     let record: Record = serde_json::from_slice(text).map_err(|e| e.to_string())?;
-    match parse_id(&record.device) {
-        Some(own) if own == *id => Ok(record),
-        _ => Err(format!("it is the record of {:?}", record.device)),
+    if record.device == *id {
+        return Ok(record);
     }
+    Err(format!("it is the record of {}", record.device))
 }

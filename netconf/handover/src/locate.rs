@@ -9,6 +9,7 @@ use kernel::link::{self, Link};
 use kernel::{Netns, Socket};
 
 use crate::desk::Desk;
+use crate::mend::spare_name;
 use crate::record::{Identity, Record};
 use crate::standing::owners_namespace;
 
@@ -149,15 +150,10 @@ fn is(link: &Link, record: &Record, home: bool) -> bool {
 fn is_called(link: &Link, record: &Record, home: bool) -> bool {
     let original = record.original.as_ref();
     if home {
-        original.is_some_and(|was| link.name == was.name)
-            || parse(record).is_some_and(|id| link.name == crate::mend::spare_name(&id))
+        original.is_some_and(|was| link.name == was.name) || link.name == spare_name(&record.device)
     } else {
         link.name == record.owner.ifname
     }
-}
-
-fn parse(record: &Record) -> Option<DeviceId> {
-    crate::record::parse_id(&record.device)
 }
 
 /// False when a program drives the device now, or nothing does: then it has no interface anywhere.

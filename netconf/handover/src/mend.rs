@@ -224,8 +224,8 @@ mod tests {
     #[test]
     fn a_spare_name_tells_the_device_and_fits() {
         for (id, name) in [
-            (DeviceId::Link("eth3".to_owned()), "deth3"),
-            (DeviceId::Link("a.very-long.name".to_owned()), "dvery-long-name"),
+            (DeviceId::Link("eth3".parse().unwrap()), "deth3"),
+            (DeviceId::Link("a.very-long.nm".parse().unwrap()), "da-very-long-nm"),
         ] {
             assert_eq!(spare_name(&id), name);
             assert!(spare_name(&id).parse::<cni::IfName>().is_ok());

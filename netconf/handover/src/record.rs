@@ -30,8 +30,8 @@ pub struct Record {
     pub owner: Owner,
     /// Of which boot this speaks; of an earlier one nothing is left to restore.
     pub boot: String,
-    /// The device's [`file_name`](DeviceId::file_name).
-    pub device: String,
+    /// The device.
+    pub device: DeviceId,
     /// [`Device::incarnation`](devices::Device::incarnation).
     pub incarnation: u64,
     /// How far the attachment is.
@@ -120,7 +120,6 @@ pub struct Identity {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VfPlace {
     /// The physical function's PCI address.
-    #[serde(with = "text")]
     pub pf: PciAddress,
     /// The VF's number.
     pub number: u32,
@@ -269,10 +268,7 @@ pub struct Asked {
 
 /// The device of a [`file_name`](DeviceId::file_name), `None` when it is none.
 pub fn parse_id(text: &str) -> Option<DeviceId> {
-    let id: DeviceId = match text.split_once('-')? {
-        ("link", name) => DeviceId::Link(name.parse::<cni::IfName>().ok()?.as_str().to_owned()),
-        ("pci" | "aux", name) => name.parse().ok()?,
-        _ => return None,
-    };
+    let (bus, name) = text.split_once('-')?;
+    let id = DeviceId::try_from(format!("{bus}:{name}")).ok()?;
     (id.file_name() == text).then_some(id)
 }

@@ -1,6 +1,6 @@
 //! What an ADD asks for.
 
-use cni::Dns;
+use cni::{Dns, Error};
 use devices::{Device, DeviceId, DriverClass, Netdev};
 use kernel::MacAddr;
 use kernel::link::Link;
@@ -69,10 +69,11 @@ impl Wanted {
     }
 }
 
-/// A link that is no device's of the PCI or auxiliary bus, as a device.
-pub fn link_device(link: &Link) -> Device {
-    Device {
-        id: DeviceId::Link(link.name.clone()),
+/// A link that is no device's of the PCI or auxiliary bus, as a device. Code 7 for a name that no file
+/// should have.
+pub fn link_device(link: &Link) -> Result<Device, Error> {
+    Ok(Device {
+        id: DeviceId::Link(link.name.parse()?),
         incarnation: 0,
         directory: std::path::PathBuf::new(),
         driver: None,
@@ -85,12 +86,13 @@ pub fn link_device(link: &Link) -> Device {
             switch: None,
         }],
         vf: None,
+        sf: None,
         vfs: None,
         rdma: Vec::new(),
         vendor: None,
         pci_class: None,
         numa_node: None,
-    }
+    })
 }
 
 /// What becomes of a setting that the hardware does not know.

@@ -10,7 +10,7 @@ use crate::config::{By, Config};
 /// The device, and the name of its network interface on the node; `None` where a program drives it. Code
 /// 7, with what is there instead.
 pub fn device(config: &Config) -> Result<(Device, Option<String>), Error> {
-    let roots = Roots::default();
+    let roots = Roots::system();
     let host = Socket::open()?;
     match &config.by {
         None => Err(Error::new(Code::CONFIG, "no device is named")),
