@@ -18,6 +18,7 @@ pub mod sriov;
 mod standing;
 mod text;
 pub mod vf;
+mod virtual_function;
 mod wanted;
 
 pub use desk::device_of;

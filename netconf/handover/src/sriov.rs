@@ -14,7 +14,7 @@ pub use log::{Level, Log};
 use options::{DriverPolicy, Options};
 
 use crate::vf::{VfTrunk, VfWanted};
-use crate::{Kind, Wanted};
+use crate::{Kind, Sought, Wanted};
 
 /// Virtual functions.
 #[derive(Debug)]
@@ -23,12 +23,18 @@ pub struct Sriov;
 impl Kind for Sriov {
     const NAME: &'static str = "sriov";
 
+    fn sought(&self, call: &Call) -> Result<Sought, Error> {
+        let address = Options::device(&call.conf)?;
+        Ok(Sought { id: address.map(DeviceId::Pci), ..Sought::default() })
+    }
+
     fn wanted(&self, call: &Call) -> Result<Wanted, Error> {
         Log::parse(&call.conf)?;
         let args = call.args_for(&["MAC"])?;
         let options = Options::parse(&call.conf, args.get("MAC"))?;
         let roots = Roots::system();
-        let device = roots.device(&DeviceId::Pci(options.device.ok_or_else(missing_id)?))?;
+        let device =
+            roots.device(&DeviceId::Pci(Options::device(&call.conf)?.ok_or_else(missing_id)?))?;
         let place = virtual_function(&device)?;
         suits(&device, &options)?;
         let pf = roots.physical_function(place.pf)?;
@@ -55,7 +61,7 @@ impl Kind for Sriov {
         Log::parse(conf)?;
         let options = Options::parse(conf, None)?;
         let roots = Roots::system();
-        if let Some(address) = options.device {
+        if let Some(address) = Options::device(conf)? {
             let device = roots.device(&DeviceId::Pci(address))?;
             virtual_function(&device)?;
             return suits(&device, &options);

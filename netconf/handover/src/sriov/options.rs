@@ -85,8 +85,6 @@ pub enum DriverPolicy {
 /// The options, checked. README.md of the plugin describes each.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// The VF.
-    pub device: Option<PciAddress>,
     /// What its physical function is to decide, the address included.
     pub vf: VfWanted,
     /// The VLANs that its representor carries tagged.
@@ -106,6 +104,11 @@ pub struct Options {
 }
 
 impl Options {
+    /// The VF, where one is told. Code 7 when two places tell different ones.
+    pub fn device(conf: &NetConf) -> Result<Option<PciAddress>, Error> {
+        conf.decode::<Raw>()?.device()
+    }
+
     /// Reads and checks the options. `mac` is what `CNI_ARGS` asks for. Code 7 names key and value.
     pub fn parse(conf: &NetConf, mac: Option<&str>) -> Result<Self, Error> {
         let raw: Raw = conf.decode()?;
@@ -113,7 +116,7 @@ impl Options {
             keys::refuse_unknown(conf.tree())?;
         }
         number::<u64>("lockTimeout", raw.lock_timeout, &LOCK_TIMEOUTS, "seconds, at most a day")?;
-        let device = raw.device()?;
+        raw.device()?;
         let vf = VfWanted {
             vlan: raw.vlan()?,
             mac: raw.mac(conf, mac)?,
@@ -131,7 +134,6 @@ impl Options {
             return Err(Error::config("vlan", format_args!("{} with trunk", vlan.id), why));
         }
         Ok(Self {
-            device,
             vf,
             trunk,
             mtu,

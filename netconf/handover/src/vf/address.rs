@@ -1,5 +1,9 @@
 //! A VF's two addresses: the administrative one, which its physical function keeps, and the one that its
 //! interface has. Where they differ, some hardware drops what the VF sends, without a word (igb).
+//!
+//! igbvf takes any address while there is no administrative one. Once there is, it takes that one alone,
+//! and only after its next reset: until then even that is refused (EADDRNOTAVAIL). So a VF is let choose
+//! before it is told.
 
 use std::time::Duration;
 
@@ -17,31 +21,44 @@ const RESET: Duration = Duration::from_secs(5);
 pub type Own<'a> = &'a mut dyn FnMut(MacAddr) -> kernel::Result<()>;
 
 impl Handle<'_> {
-    /// Gives the VF an address, on both sides, and gives its record as it is to be remembered.
+    /// Gives the VF an address, on both sides.
     ///
-    /// The VF's side comes first: while it may choose its address it takes every one. Some physical
-    /// functions (Intel's) tell that choice where others tell the administrative address; one that
-    /// follows the choice of a VF without privileges has been the VF's own, and there was no
-    /// administrative one. When the VF is refused the address, it was told another one before, and it
-    /// learns of a new one with its next reset at the earliest (igbvf: EADDRNOTAVAIL even for the same
-    /// address): then it is let choose for a moment.
-    pub fn take_mac(&self, original: &Vf, mac: MacAddr, own: Own<'_>) -> Result<Vf, Error> {
-        let mut original = original.clone();
-        if patiently(mac, own).is_ok() {
-            let follows = self.read()?.is_some_and(|vf| vf.mac == Some(mac));
-            if follows && original.mac != Some(mac) && original.trust != Some(true) {
-                original.mac = None;
-            }
-            self.set_mac(Some(mac))?;
-        } else {
-            self.put_mac(Some(mac), mac, own)?;
+    /// Some physical functions (Intel's) list the VF's own choice where others list the administrative
+    /// address. One that follows the choice of a VF without privileges has listed just that before, too:
+    /// there was no administrative address, and `remember` is told so, before there is one.
+    pub fn take_mac(
+        &self,
+        original: &Vf,
+        mac: MacAddr,
+        own: Own<'_>,
+        remember: &mut dyn FnMut(&Vf) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        if patiently(mac, own).is_err() {
+            return self.put_mac(Some(mac), mac, own);
         }
-        Ok(original)
+        let follows = self.read()?.is_some_and(|vf| vf.mac == Some(mac));
+        if follows && original.mac != Some(mac) && original.trust != Some(true) {
+            remember(&Vf { mac: None, ..original.clone() })?;
+        }
+        self.set_mac(Some(mac))
+    }
+
+    /// Gives both addresses back: `mac` is what the interface had.
+    pub fn give_mac(&self, original: &Vf, mac: MacAddr, own: Own<'_>) -> Result<(), Error> {
+        // The VF takes its address without more ado when it has not been told one yet.
+        if original.mac.is_some() && patiently(mac, own).is_ok() {
+            let now = self.read()?;
+            return match now {
+                Some(now) if now.mac != original.mac => self.set_mac(original.mac),
+                _ => Ok(()),
+            };
+        }
+        self.put_mac(original.mac, mac, own)
     }
 
     /// Sets both sides, whatever they were: the administrative address `None` leaves the VF its choice.
     /// Where the driver knows no way back to that, the VF's own becomes the administrative one.
-    pub fn put_mac(&self, admin: Option<MacAddr>, mac: MacAddr, own: Own<'_>) -> Result<(), Error> {
+    fn put_mac(&self, admin: Option<MacAddr>, mac: MacAddr, own: Own<'_>) -> Result<(), Error> {
         let free = self.set_mac(None);
         if let Err(e) = patiently(mac, own) {
             return Err(free.err().unwrap_or_else(|| e.into()));

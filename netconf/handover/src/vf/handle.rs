@@ -59,10 +59,8 @@ impl Handle<'_> {
         &self,
         wanted: &VfWanted,
         unsupported: OnUnsupported,
-    ) -> Result<VfWanted, Error> {
-        let Some(first) = wanted.steps(&Vf::default()).first().copied() else {
-            return Ok(VfWanted::default());
-        };
+    ) -> Result<(), Error> {
+        let Some(first) = wanted.steps(&Vf::default()).first().copied() else { return Ok(()) };
         let msg = format!("VF {} of {}: {first}: the PF lists no VFs", self.vf, self.pf);
         let error = Error::new(Code::KERNEL, msg).details(format!(
             "its driver lets nothing be set of a VF: leave {} and the like out, or set onUnsupported to \
@@ -73,7 +71,7 @@ impl Handle<'_> {
             OnUnsupported::Fail => Err(error),
             OnUnsupported::Warn => {
                 cni::warn(format_args!("{error}; left out, as all settings of the VF"));
-                Ok(VfWanted::default())
+                Ok(())
             }
         }
     }

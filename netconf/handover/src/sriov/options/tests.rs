@@ -7,23 +7,32 @@ fn parse(more: &Value) -> Result<Options, Error> {
     parse_with(more, None)
 }
 
+fn device(more: &Value) -> String {
+    Options::device(&conf(more)).unwrap().unwrap().to_string()
+}
+
 fn parse_with(more: &Value, mac: Option<&str>) -> Result<Options, Error> {
+    Options::parse(&conf(more), mac)
+}
+
+fn conf(more: &Value) -> NetConf {
     let mut conf = json!({"cniVersion": "1.1.0", "name": "net", "type": "sriov"});
     conf.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-    Options::parse(&NetConf::parse(conf.to_string().into_bytes()).unwrap(), mac)
+    NetConf::parse(conf.to_string().into_bytes()).unwrap()
 }
 
 #[test]
 fn without_options_the_vf_is_left_as_it_is() {
     let options = parse(&json!({})).unwrap();
     assert!(options.vf.is_empty());
-    assert_eq!(options.device, None);
+    assert_eq!(Options::device(&conf(&json!({}))).unwrap(), None);
     let nulls = json!({"vlan": null, "min_tx_rate": null, "mac": "", "spoofchk": "", "trunk": []});
     assert!(parse(&nulls).unwrap().vf.is_empty());
 }
 
 #[test]
 fn every_option_is_read_whatever_the_case_of_its_key() {
+    assert_eq!(device(&json!({"DEVICEID": "0000:01:10.0"})), "0000:01:10.0");
     let options = parse(&json!({
         "DEVICEID": "0000:01:10.0", "VLAN": 100, "vlanqos": 3, "vlanproto": "802.1AD",
         "Mac": "02:11:22:33:44:55", "SpoofChk": "off", "TRUST": "on", "Link_State": "enable",
@@ -31,7 +40,6 @@ fn every_option_is_read_whatever_the_case_of_its_key() {
         "promisc": false, "onunsupported": "warn", "driverpolicy": "require-kernel",
     }))
     .unwrap();
-    assert_eq!(options.device.unwrap().to_string(), "0000:01:10.0");
     let vlan = VfVlan { id: 100, qos: 3, protocol: VlanProtocol::Service };
     assert_eq!(
         options.vf,
@@ -78,14 +86,13 @@ fn the_runtimes_address_comes_before_the_networks() {
 
 #[test]
 fn the_device_may_be_told_in_three_places_that_agree() {
-    let id = |conf: &Value| parse(conf).unwrap().device.unwrap().to_string();
     let all = json!({
         "runtimeConfig": {"deviceID": "0000:01:10.0"}, "deviceID": "0000:01:10.0",
         "pciBusID": "0000:01:10.0",
     });
-    assert_eq!(id(&all), "0000:01:10.0");
-    assert_eq!(id(&json!({"runtimeConfig": {"deviceID": "0000:01:10.2"}})), "0000:01:10.2");
-    assert_eq!(id(&json!({"pciBusID": "0000:01:10.4"})), "0000:01:10.4");
+    assert_eq!(device(&all), "0000:01:10.0");
+    assert_eq!(device(&json!({"runtimeConfig": {"deviceID": "0000:01:10.2"}})), "0000:01:10.2");
+    assert_eq!(device(&json!({"pciBusID": "0000:01:10.4"})), "0000:01:10.4");
     let e = parse(&json!({"deviceID": "0000:01:10.0", "pciBusID": "0000:01:10.2"})).unwrap_err();
     assert_eq!(e.code, Code::CONFIG);
     for word in ["pciBusID", "0000:01:10.2", "deviceID", "0000:01:10.0"] {
