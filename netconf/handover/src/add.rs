@@ -21,7 +21,7 @@ use crate::record::{
     Asked, Identity, Original, Owner, Phase, Prefix, Record, VERSION, VfPlace, assignable,
 };
 use crate::standing::Standing;
-use crate::{Kind, Sought, Wanted, give, refuse};
+use crate::{Kind, Sought, Wanted, give, refuse, virtual_function};
 
 use crate::locate::is_pair_of_ours;
 
@@ -155,11 +155,8 @@ fn write_down<K: Kind>(
     let (device, attachment) = (&wanted.device, &ends.call.attachment);
     let vf = device.vf.map(|vf| VfPlace { pf: vf.pf, number: vf.index });
     let original_vf = match &vf {
-        Some(place) if wanted.vf != crate::vf::VfWanted::default() => {
-            let read = give::with_pf(desk, place.pf, place.number, |handle| handle.read())?;
-            Some(read.ok_or_else(|| no_list(place))?)
-        }
-        _ => None,
+        Some(place) => virtual_function::read(desk, place, wanted)?,
+        None => None,
     };
     let mut original = link.map(Original::of);
     if let (Some(original), Some(link), true) = (&mut original, link, wanted.carry_network) {
@@ -208,17 +205,6 @@ fn write_down<K: Kind>(
     Ok(record)
 }
 
-fn no_list(place: &VfPlace) -> Error {
-    Error::new(
-        Code::CONFIG,
-        format!(
-            "{}: the physical function keeps no list of its VFs, so nothing can be set",
-            place.pf
-        ),
-    )
-    .details("leave out what is to be set of the VF")
-}
-
 /// An ADD whose device is written down.
 struct Attaching<'a> {
     desk: &'a Desk,
@@ -240,12 +226,12 @@ impl<'a> Attaching<'a> {
         'a: 'b,
     {
         let (desk, ends, wanted) = (self.desk, self.ends, self.wanted);
-        give::set_vf(desk, &self.record, wanted)?;
+        virtual_function::set(desk, &mut self.record, wanted.on_unsupported)?;
         let inside = match link {
             Some(link) => {
                 let moved = give::relocate(desk, ends, &link)?;
                 self.record.identity.inside = Some(moved.index);
-                Some(give::shape(ends, moved, wanted, &link.name)?)
+                Some(give::shape(desk, &mut self.record, ends, moved, wanted, &link.name)?)
             }
             None => None,
         };

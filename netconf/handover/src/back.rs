@@ -1,7 +1,6 @@
 //! Giving a device back: the one way for an ADD that fails, DEL, GC, and the repair by the next ADD. It
 //! compares with the record and mends what differs, so it can be run any number of times.
 
-use attach::finding::Findings;
 use cni::{Code, Error};
 use devices::DeviceId;
 use kernel::link::{self, Link};
@@ -11,7 +10,7 @@ use crate::locate::{Away, Located, locate};
 use crate::mend;
 use crate::record::{Original, Phase, Record};
 use crate::standing::Standing;
-use crate::vf;
+use crate::virtual_function;
 
 /// Gives a device back and removes its record. The device's lock must be held. When it fails, the record
 /// stays, and whoever comes next goes on.
@@ -23,7 +22,7 @@ pub fn back(desk: &Desk, id: &DeviceId, record: &Record) -> Result<(), Error> {
         }
         let mut errors = Vec::new();
         // The physical function first: it decides whether a VF may change its own address.
-        errors.extend(restore_vf(desk, record).err());
+        errors.extend(virtual_function::restore(desk, record, record.original.is_some()).err());
         if let Some(was) = &record.original {
             errors.extend(bring_home(desk, id, record, was).err());
         }
@@ -32,37 +31,17 @@ pub fn back(desk: &Desk, id: &DeviceId, record: &Record) -> Result<(), Error> {
     desk.journal.remove(id)
 }
 
-fn restore_vf(desk: &Desk, record: &Record) -> Result<(), Error> {
-    let (Some(original), Some(place)) = (&record.original_vf, &record.identity.vf) else {
-        return Ok(());
-    };
-    let _lock = desk.journal.lock_pf(place.pf, &desk.who)?;
-    let pf = desk.roots.physical_function(place.pf)?;
-    let Some(uplink) = pf.uplink else {
-        return Err(Error::new(
-            Code::TRY_AGAIN,
-            format!("{}: the physical function has no network interface on the node", place.pf),
-        )
-        .details("the settings of its VF are set back when it is there again"));
-    };
-    let handle = vf::Handle {
-        socket: &desk.host,
-        pf: &uplink.name,
-        pf_index: uplink.index,
-        vf: place.number,
-    };
-    Error::all(handle.restore(original, &record.wanted.vf))
-}
-
 fn bring_home(desk: &Desk, id: &DeviceId, record: &Record, was: &Original) -> Result<(), Error> {
     let link = match locate(desk, id, record)? {
-        Located::Gone => return Ok(()),
+        // A program drives it now, so that its address is its physical function's matter alone.
+        Located::Gone => return virtual_function::restore(desk, record, false),
         Located::Home(link) => link,
         Located::Away(away) => fetch(desk, id, was, &away)?,
     };
     let index = link.index;
     rename(desk, id, was, link)?;
-    mend::at_home_again(&desk.host, index, was)
+    let address = virtual_function::give_mac(desk, record, index, &was.name);
+    mend::at_home_again(&desk.host, index, was).and(address)
 }
 
 /// Moves an interface home, under its own name or, when somebody else has that, under a spare one.
@@ -128,23 +107,4 @@ fn rename(desk: &Desk, id: &DeviceId, was: &Original, link: Link) -> Result<(), 
         }
         other => Ok(other?),
     }
-}
-
-/// Adds what differs between a VF and what was asked of its physical function.
-pub fn compare_vf(desk: &Desk, record: &Record, findings: &mut Findings) -> Result<(), Error> {
-    let Some(place) = record.identity.vf.as_ref().filter(|_| record.original_vf.is_some()) else {
-        return Ok(());
-    };
-    let pf = desk.roots.physical_function(place.pf)?;
-    let Some(uplink) = pf.uplink else {
-        findings.add(format!("the physical function {} has no network interface", place.pf));
-        return Ok(());
-    };
-    let handle = vf::Handle {
-        socket: &desk.host,
-        pf: &uplink.name,
-        pf_index: uplink.index,
-        vf: place.number,
-    };
-    handle.compare(&record.wanted.vf, findings)
 }

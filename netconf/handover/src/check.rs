@@ -7,10 +7,10 @@ use cni::{AddResult, Call, Error};
 use ipam::Ipam;
 use kernel::link::Link;
 
-use crate::back::compare_vf;
 use crate::desk::Desk;
 use crate::locate::{Located, locate};
 use crate::record::{Asked, Phase, Record};
+use crate::virtual_function;
 
 /// Compares everything that ADD made. Code 103 with every difference.
 pub fn check(call: &Call) -> Result<(), Error> {
@@ -34,7 +34,7 @@ pub fn check(call: &Call) -> Result<(), Error> {
         if record.owner.cookie != ends.netns.cookie()? {
             findings.add(format!("{id} was given to another network namespace at this path"));
         }
-        compare_vf(&desk, record, &mut findings)?;
+        virtual_function::compare(&desk, record, &mut findings)?;
         if record.original.is_none() {
             continue;
         }

@@ -3,12 +3,12 @@
 use attach::ends::Ends;
 use cni::{Code, Error};
 use kernel::link::{self, Link};
-use kernel::{MacAddr, address, route};
+use kernel::{address, route};
 
 use crate::Wanted;
 use crate::desk::Desk;
 use crate::record::{Carried, Original, Prefix, Record};
-use crate::vf;
+use crate::{vf, virtual_function};
 
 /// The protocol number of routes that routers advertise (`RTPROT_RA`), which come again by themselves.
 const ADVERTISED: u8 = 9;
@@ -24,16 +24,6 @@ pub fn carried(desk: &Desk, link: &Link, original: &mut Original) -> Result<(), 
         original.routes.extend(lasting.map(|r| Carried::from(r.route)));
     }
     Ok(())
-}
-
-/// Has the physical function set what is wanted of a VF.
-pub fn set_vf(desk: &Desk, record: &Record, wanted: &Wanted) -> Result<(), Error> {
-    let (Some(original), Some(place)) = (&record.original_vf, &record.identity.vf) else {
-        return Ok(());
-    };
-    with_pf(desk, place.pf, place.number, |handle| {
-        handle.apply(original, &wanted.vf, wanted.on_unsupported)
-    })
 }
 
 /// Asks a VF's physical function, with its lock held.
@@ -79,7 +69,14 @@ pub fn relocate(desk: &Desk, ends: &Ends<'_>, link: &Link) -> Result<Link, Error
 }
 
 /// Sets what is wanted of the interface itself. Gives it as it is then.
-pub fn shape(ends: &Ends<'_>, link: Link, wanted: &Wanted, host_name: &str) -> Result<Link, Error> {
+pub fn shape(
+    desk: &Desk,
+    record: &mut Record,
+    ends: &Ends<'_>,
+    link: Link,
+    wanted: &Wanted,
+    host_name: &str,
+) -> Result<Link, Error> {
     let (index, name) = (link.index, link.name.as_str());
     let run = |request| ends.inner.run(request);
     if wanted.tell_host_name
@@ -89,8 +86,9 @@ pub fn shape(ends: &Ends<'_>, link: Link, wanted: &Wanted, host_name: &str) -> R
         // A hint for people; the container may have the name.
         let _ = run(link::add_altname(index, name, host_name));
     }
-    let mac: Option<MacAddr> = wanted.mac.filter(|mac| link.mac != Some(*mac));
-    if let Some(mac) = mac {
+    if !virtual_function::take_mac(desk, record, &ends.inner, &link)?
+        && let Some(mac) = wanted.mac.filter(|mac| link.mac != Some(*mac))
+    {
         run(link::set_mac(index, name, mac))?;
     }
     if let Some(mtu) = wanted.mtu.filter(|mtu| link.mtu != *mtu) {

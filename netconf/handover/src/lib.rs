@@ -14,9 +14,11 @@ mod mend;
 mod plugin;
 pub mod record;
 mod refuse;
+pub mod sriov;
 mod standing;
 mod text;
 pub mod vf;
+mod virtual_function;
 mod wanted;
 
 pub use desk::device_of;
