@@ -7,7 +7,7 @@ use kernel::{Lock, Netns, Socket};
 
 use crate::journal::{Entry, Journal};
 use crate::record::Record;
-use crate::wanted::link_device;
+use crate::wanted::{Sought, link_device};
 
 /// The node: its journal, its devices, its namespace.
 #[derive(Debug)]
@@ -76,6 +76,19 @@ impl Desk {
         all.retain(|(_, record)| record.owner.is(attachment));
         Ok(all)
     }
+}
+
+/// True when a container has a device of this name, so that it is not on the node, but was.
+pub fn is_lent(conf: &NetConf, sought: &Sought) -> Result<bool, Error> {
+    let journal = Journal::of(conf)?;
+    for id in journal.list()? {
+        if let Entry::Whole(record) = journal.read(&id)?
+            && sought.means(&id, &record)
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The device of a network interface of the node, or the interface itself as one.
