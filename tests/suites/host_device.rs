@@ -66,7 +66,8 @@ fn state(node: &Node) -> PathBuf {
 fn records(node: &Node) -> Vec<String> {
     let Ok(entries) = std::fs::read_dir(state(node)) else { return Vec::new() };
     let names = entries.map(|e| e.expect("an entry").file_name().to_string_lossy().into_owned());
-    let mut names: Vec<String> = names.filter(|name| !name.ends_with(".lock")).collect();
+    let mut names: Vec<String> =
+        names.filter(|name| name.strip_suffix(".lock").is_none()).collect();
     names.sort();
     names
 }

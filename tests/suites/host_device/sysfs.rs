@@ -58,8 +58,8 @@ impl Machine {
 #[test]
 fn a_device_is_found_by_every_way_to_its_pci_address() {
     let machine = Machine::new();
-    let _device = machine.sysfs.pci(VF).numbers(0x8086, 0x10ca, 0x02_0000).driver("igbvf");
-    let _device = _device.netdev("dev0", machine.index());
+    let device = machine.sysfs.pci(VF).numbers(0x8086, 0x10ca, 0x02_0000).driver("igbvf");
+    let _device = device.netdev("dev0", machine.index());
     let was = home(&machine.node, "dev0");
     let path = machine.sysfs.sys().join("devices/pci0000:00").join(VF);
     let astray = path.join("../../pci0000:00").join(VF);
@@ -225,11 +225,12 @@ fn a_container_is_told_of_its_device() {
     let machine = Machine::new();
     let _pf = machine.sysfs.mlx5("0000:03:00.0", "pf0", 90, 2);
     let vf = "0000:03:10.0";
-    let _vf = machine.sysfs.pci(vf).netdev("dev0", machine.index());
+    let function = machine.sysfs.pci(vf).netdev("dev0", machine.index());
     let file = machine.node.directory().join("devinfo/cni/default-net-pod_net1");
     let runtime = json!({"deviceID": vf, "CNIDeviceInfoFile": file});
     let mut conf = machine.conf(json!({"runtimeConfig": runtime}));
-    let mut netdevs: Vec<_> = fs::read_dir(_vf.directory().join("net")).expect("net").collect();
+    let mut netdevs: Vec<_> =
+        fs::read_dir(function.directory().join("net")).expect("net").collect();
     assert_eq!(netdevs.len(), 2, "{netdevs:?}");
     for entry in netdevs.drain(..) {
         let entry = entry.expect("an entry");
@@ -260,8 +261,8 @@ fn a_container_is_told_of_its_device() {
 #[test]
 fn a_device_with_addresses_of_its_own_is_given_away_by_its_id() {
     let machine = Machine::new();
-    let _device = machine.sysfs.pci(VF).numbers(0x8086, 0x10ca, 0x02_0000).driver("igbvf");
-    let _device = _device.netdev("dev0", machine.index());
+    let device = machine.sysfs.pci(VF).numbers(0x8086, 0x10ca, 0x02_0000).driver("igbvf");
+    let _device = device.netdev("dev0", machine.index());
     let more = json!({"deviceID": VF, "ipam": conf(&machine.node)["ipam"]});
     let pod = machine.node.pod();
     let attached = machine.attach(&machine.conf(more), &pod);
