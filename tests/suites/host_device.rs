@@ -7,6 +7,7 @@ mod back;
 mod bad_input;
 mod check;
 mod collect;
+mod inherited;
 mod journal;
 mod race;
 mod sysfs;

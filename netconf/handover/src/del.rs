@@ -11,6 +11,8 @@ use crate::back::back;
 use crate::desk::{Desk, Survey};
 use crate::journal::Entry;
 use crate::record::{Owner, Record};
+use crate::wanted::Sought;
+use crate::{Kind, predecessor};
 
 /// Address managers that need no interface to take an address back. Others, as `dhcp`, speak through it.
 const NEED_NO_INTERFACE: [&str; 2] = ["host-local", "static"];
@@ -22,7 +24,7 @@ pub fn speaks_through_interface(ipam: &Ipam) -> bool {
 
 /// Gives the attachment's device and addresses back. Succeeds when that is done already. A device that
 /// somebody else has by now is not touched.
-pub fn del(call: &Call) -> Result<(), Error> {
+pub fn del<K: Kind>(kind: &K, call: &Call) -> Result<(), Error> {
     let mut errors = Vec::new();
     let ipam = Ipam::of(&call.conf, &call.path).unwrap_or_else(|e| {
         errors.push(e);
@@ -33,23 +35,41 @@ pub fn del(call: &Call) -> Result<(), Error> {
         other => (None, other.as_ref()),
     };
     errors.extend(before.and_then(|ipam| ipam.del(call).err()));
-    errors.extend(release(call));
+    errors.extend(release(kind, call));
     errors.extend(after.and_then(|ipam| ipam.del(call).err()));
     Error::all(errors)
 }
 
-fn release(call: &Call) -> Vec<Error> {
+fn release<K: Kind>(kind: &K, call: &Call) -> Vec<Error> {
     let attachment = &call.attachment;
     let opened = Desk::open(&call.conf, format!("DEL of {attachment}"));
     match opened.and_then(|desk| Ok((desk.survey()?, desk))) {
         Ok((Survey { mut records, damaged }, desk)) => {
             records.retain(|(_, record)| record.owner.is(attachment));
+            if records.is_empty() {
+                // Options that went wrong since name no device, and then there is none to inherit.
+                let sought = kind.sought(call).unwrap_or_default();
+                return inherit(K::NAME, &desk, call, &sought)
+                    .and_then(|()| stranded(call, &damaged))
+                    .err()
+                    .into_iter()
+                    .collect();
+            }
             let mut errors = give_back(&desk, &records, |owner| owner.is(attachment));
             errors.extend(stranded(call, &damaged).err());
             errors
         }
         Err(e) => vec![e],
     }
+}
+
+/// Gives back what was handed over before our plugin took its predecessor's place.
+fn inherit(kind: &str, desk: &Desk, call: &Call, sought: &Sought) -> Result<(), Error> {
+    let Some(inherited) = predecessor::inherited(kind, desk, call, sought)? else { return Ok(()) };
+    let id = &inherited.record.device;
+    let _lock = desk.lock(id)?;
+    inherited.adopt(desk)?;
+    back(desk, id, &inherited.record)
 }
 
 /// Code 5 when the container has a device whose record is damaged. What it was like on the node and who

@@ -13,6 +13,7 @@ pub mod journal;
 mod locate;
 mod mend;
 mod plugin;
+mod predecessor;
 pub mod record;
 mod refuse;
 pub mod sriov;

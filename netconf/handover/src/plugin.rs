@@ -35,7 +35,7 @@ impl<K: Kind> Plugin for Handover<K> {
     }
 
     fn del(&self, call: &Call) -> Result<(), Error> {
-        del::del(call)
+        del::del(&self.0, call)
     }
 
     fn check(&self, call: &Call) -> Result<(), Error> {
