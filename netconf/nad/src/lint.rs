@@ -106,8 +106,10 @@ struct Findings {
 }
 
 impl Findings {
-    fn add(&mut self, severity: Severity, error: Error) {
-        let (file, place) = (self.file.clone(), self.place.clone());
+    fn add(&mut self, severity: Severity, mut error: Error) {
+        let (file, place) = (self.file.clone(), one_line(&self.place));
+        error.msg = one_line(&error.msg);
+        error.details = one_line(&error.details);
         self.all.push(Finding { file, place, severity, error });
     }
 
@@ -151,6 +153,11 @@ impl Findings {
             });
         }
     }
+}
+
+/// Keys and names come from files that may hold anything, and go to a terminal.
+fn one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 /// Objects of other kinds are not looked at, unless their kind is a slip of the pen.

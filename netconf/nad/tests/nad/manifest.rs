@@ -1,5 +1,7 @@
 //! Files of objects.
 
+use std::fmt::Write as _;
+
 use nad::manifest::{Manifest, objects};
 
 const YAML: &str = r#"# networks
@@ -121,7 +123,7 @@ fn aliases_that_multiply_are_refused() {
     let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
     for i in 1..12 {
         let before = format!("*a{}, ", i - 1).repeat(10);
-        text.push_str(&format!("a{i}: &a{i} [{before}]\n"));
+        writeln!(text, "a{i}: &a{i} [{before}]").unwrap();
     }
     objects(text.as_bytes(), "f").unwrap_err();
 }

@@ -71,8 +71,16 @@ fn no_network_at_all_can_be_asked_for_in_json() {
     assert_eq!(parse("[]").unwrap(), []);
 }
 
+fn refused(text: &str, words: &str) {
+    let error = parse(text).unwrap_err();
+    let told = error.to_string();
+    assert!(told.contains(words), "{text}: {told}");
+    assert!(told.starts_with("annotation k8s.v1.cni.cncf.io/networks: "), "{told}");
+    assert!(!error.msg.contains('\n'), "{told}");
+}
+
 #[test]
-fn every_error_names_annotation_element_key_and_value() {
+fn every_error_of_the_short_form_names_annotation_element_key_and_value() {
     for (text, words) in [
         ("", "is empty"),
         (" \n", "is empty"),
@@ -94,6 +102,14 @@ fn every_error_names_annotation_element_key_and_value() {
         ("a@e:0", r#"interface "e:0""#),
         ("a@..", r#"interface "..""#),
         ("a@x,b@x", r#"[1].interface "x": [0] has the same name"#),
+    ] {
+        refused(text, words);
+    }
+}
+
+#[test]
+fn every_error_of_the_json_form_names_annotation_element_key_and_value() {
+    for (text, words) in [
         ("{", "the value is not JSON"),
         (r#"{"name": "a"}"#, "the value: must be a list of objects, not an object"),
         (r#"["a"]"#, "[0]: the element: must be an object, not a string"),
@@ -169,10 +185,6 @@ fn every_error_names_annotation_element_key_and_value() {
             r#"[1].interface "x": [0] has the same name"#,
         ),
     ] {
-        let error = parse(text).unwrap_err();
-        let told = error.to_string();
-        assert!(told.contains(words), "{text}: {told}");
-        assert!(told.starts_with("annotation k8s.v1.cni.cncf.io/networks: "), "{told}");
-        assert!(!error.msg.contains('\n'), "{told}");
+        refused(text, words);
     }
 }
