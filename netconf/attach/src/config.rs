@@ -39,7 +39,8 @@ impl RawDns {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct RawMac {
-    mac: String,
+    /// The address, empty for none.
+    pub mac: String,
 }
 
 /// `args` as it is written.

@@ -1,0 +1,105 @@
+//! The move into the container, and what the interface is to be like there.
+
+use attach::ends::Ends;
+use cni::{Code, Error};
+use kernel::link::{self, Link};
+use kernel::{address, route};
+
+use crate::Wanted;
+use crate::desk::Desk;
+use crate::record::{Carried, Original, Prefix, Record};
+use crate::{vf, virtual_function};
+
+/// The protocol number of routes that routers advertise (`RTPROT_RA`), which come again by themselves.
+const ADVERTISED: u8 = 9;
+
+/// What goes along with an interface: its global addresses and the routes that were set upon it.
+pub fn carried(desk: &Desk, link: &Link, original: &mut Original) -> Result<(), Error> {
+    for ipv6 in [false, true] {
+        let addresses = address::list(&desk.host, link.index, ipv6)?;
+        let global = addresses.into_iter().filter(|a| a.global && !a.dad_failed);
+        original.addresses.extend(global.map(|a| Prefix(a.address)));
+        let routes = route::through(&desk.host, ipv6, link.index)?;
+        let lasting = routes.into_iter().filter(|r| r.route.protocol != ADVERTISED);
+        original.routes.extend(lasting.map(|r| Carried::from(r.route)));
+    }
+    Ok(())
+}
+
+/// Asks a VF's physical function, with its lock held.
+pub fn with_pf<T>(
+    desk: &Desk,
+    pf: devices::PciAddress,
+    number: u32,
+    ask: impl FnOnce(&vf::Handle<'_>) -> Result<T, Error>,
+) -> Result<T, Error> {
+    let _lock = desk.journal.lock_pf(pf, &desk.who)?;
+    let found = desk.roots.physical_function(pf)?;
+    let Some(uplink) = found.uplink else {
+        return Err(Error::new(
+            Code::CONFIG,
+            format!("{pf}: the physical function has no network interface on the node"),
+        )
+        .details("VFs are set up through it: bind its network driver, and keep it on the node"));
+    };
+    ask(&vf::Handle { socket: &desk.host, pf: &uplink.name, pf_index: uplink.index, vf: number })
+}
+
+/// Moves the interface into the container under its name there, down.
+pub fn relocate(desk: &Desk, ends: &Ends<'_>, link: &Link) -> Result<Link, Error> {
+    let ifname = ends.ifname();
+    // They move along, and the container may have them already; the record gives them back.
+    for other in &link.alternative_names {
+        if other == ifname || link::get(&ends.inner, other)?.is_some() {
+            desk.host.run(link::delete_altname(link.index, &link.name, other))?;
+        }
+    }
+    match desk.host.run(link::relocate(link.index, &link.name, &ends.netns, ifname)) {
+        Ok(()) => {}
+        Err(e) if e.errno() == libc::EINVAL => {
+            let kind = if link.kind.is_empty() { "network interface" } else { &link.kind };
+            return Err(Error::from(e)
+                .while_(format!("{}: the kernel keeps this {kind} in its namespace", link.name))
+                .details("give away one of its ports, or attach the container by another plugin"));
+        }
+        Err(e) => return Err(e.into()),
+    }
+    link::get(&ends.inner, ifname)?
+        .ok_or_else(|| Error::new(Code::TRY_AGAIN, format!("{ifname} vanished after it was moved")))
+}
+
+/// Sets what is wanted of the interface itself. Gives it as it is then.
+pub fn shape(
+    desk: &Desk,
+    record: &mut Record,
+    ends: &Ends<'_>,
+    link: &Link,
+    wanted: &Wanted,
+    host_name: &str,
+) -> Result<Link, Error> {
+    let (index, name) = (link.index, link.name.as_str());
+    let run = |request| ends.inner.run(request);
+    if wanted.tell_host_name
+        && host_name != name
+        && !link.alternative_names.iter().any(|other| other == host_name)
+    {
+        // A hint for people; the container may have the name.
+        let _ = run(link::add_altname(index, name, host_name));
+    }
+    if !virtual_function::take_mac(desk, record, &ends.inner, link)?
+        && let Some(mac) = wanted.mac.filter(|mac| link.mac != Some(*mac))
+    {
+        run(link::set_mac(index, name, mac))?;
+    }
+    if let Some(mtu) = wanted.mtu.filter(|mtu| link.mtu != *mtu) {
+        run(link::set_mtu(index, name, mtu))?;
+    }
+    if let Some(on) = wanted.all_multicast.filter(|on| link.all_multicast != *on) {
+        run(link::set_all_multicast(index, name, on))?;
+    }
+    if let Some(on) = wanted.promiscuous.filter(|on| link.promiscuous != *on) {
+        run(link::set_promiscuous(index, name, on))?;
+    }
+    link::get_by_index(&ends.inner, index)?
+        .ok_or_else(|| Error::new(Code::TRY_AGAIN, format!("{name} vanished while it was set up")))
+}
