@@ -27,7 +27,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "kernel", "cni",
         ],
     ),
-    ("tests", &["testkit", "cni", "kernel", "ipam"]),
+    ("tests", &["testkit", "cni", "kernel", "ipam", "nad"]),
 ];
 
 /// Large libraries that the operator's tool alone may carry.

@@ -84,8 +84,7 @@ pub fn run(arguments: &Arguments, out: &mut impl Write) -> Result<ExitCode, Fail
         let all: Json = attachments.iter().map(Attachment::json).collect();
         writeln!(out, "{}", all.pretty())?;
     } else {
-        write!(out, "pod {}", pod.path())?;
-        writeln!(out, ": {} attachments", attachments.len())?;
+        writeln!(out, "pod {}", pod.path())?;
         attachments.iter().try_for_each(|attachment| attachment.print(out))?;
     }
     Ok(ExitCode::SUCCESS)
