@@ -61,16 +61,18 @@ impl Ground {
              "cni-args": {"purpose": {"of": ["anything"]}}},
             {"name": "device", "namespace": "default", "interface": "dp0"},
         ]);
-        Self::of(node, &cluster, &definitions, &networks, removes_capabilities)
+        let devices = Devices::default();
+        let ground = Self::of(node, &cluster, &definitions, &networks, &devices);
+        Self { multus: Multus { removes_capabilities, ..ground.multus }, ..ground }
     }
 
-    /// Any networks beside the cluster's.
+    /// Any networks beside the cluster's, and the devices that the kubelet gave the pod.
     fn of(
         node: Node,
         cluster: &Value,
         definitions: &[Definition],
         networks: &Value,
-        removes_capabilities: bool,
+        devices: &Devices,
     ) -> Self {
         let asked = Asked {
             name: "web-0".to_owned(),
@@ -82,14 +84,12 @@ impl Ground {
         let cluster = Network::parse(cluster.to_string().as_bytes(), "").expect("a network");
         let multus = Multus {
             default_network: Some(cluster),
-            removes_capabilities,
             // What containerd and CRI-O send, which the "thin" Multus repeats.
             args: "IgnoreUnknown=1;K8S_POD_NAME=web-0".to_owned(),
             ..Multus::default()
         };
-        let delegates = multus
-            .delegates(&asked, definitions, &Devices::default())
-            .unwrap_or_else(|e| panic!("{e}"));
+        let delegates =
+            multus.delegates(&asked, definitions, devices).unwrap_or_else(|e| panic!("{e}"));
         assert!(delegates.iter().all(|d| d.warnings.is_empty()), "{delegates:?}");
         Self { node, pod: Pod::new(), asked, multus, delegates }
     }
@@ -254,7 +254,7 @@ fn a_network_can_be_asked_for_twice() {
             "ipam": node.host_local(&["10.2.0.0/24"])});
         let networks = json!([{"name": "second"}, {"name": "second"}]);
         let definitions = [definition("second", &second)];
-        let ground = Ground::of(node, &cluster, &definitions, &networks, false);
+        let ground = Ground::of(node, &cluster, &definitions, &networks, &Devices::default());
         let results = ground.add();
         assert_eq!(
             told(&ground.status(&results)),

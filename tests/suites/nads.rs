@@ -87,8 +87,8 @@ fn hands_over(file: &str, delegate: &Delegate, multus: &Multus, pod: &nad::Pod, 
         stdins.push(conf.tree().clone());
     }
     let asked = |key: &str| {
-        let of = stdins.iter().filter_map(|stdin| stdin.get("runtimeConfig"));
-        of.filter_map(|config| config.get(key)).next().is_some()
+        let mut of = stdins.iter().filter_map(|stdin| stdin.get("runtimeConfig"));
+        of.any(|config| config.get(key).is_some())
     };
     assert_eq!(asked("mac"), delegate.selection.mac.is_some(), "{file}");
     assert_eq!(asked("ips"), !delegate.selection.ips.is_empty(), "{file}");
@@ -110,10 +110,12 @@ fn told(plugin: &str) -> Option<Vec<String>> {
     Some(keys.filter(|key| !key.contains(['.', ' ', '['])).collect())
 }
 
+/// Keys of several plugins, which READMEs may tell of.
+const ANY: &[&str] = &["ipam", "dns", "deviceID", "pciBusID", "args", "capabilities"];
+
 #[test]
 fn lint_knows_the_keys_that_the_plugins_readmes_tell_of() {
     testkit::need!(Sources);
-    const ANY: &[&str] = &["ipam", "dns", "deviceID", "pciBusID", "args", "capabilities"];
     for plugin in ["bridge", "ptp", "host-device", "sriov"] {
         let known = keys_of(plugin).expect("a plugin that is known");
         // A plugin without a README is told of elsewhere.

@@ -3,7 +3,7 @@
 use cni::{Error, IfName, Json, Version};
 
 use super::{Delegate, Multus};
-use crate::{Pod, marshal};
+use crate::{Pod, marshal, name};
 
 /// The calls that runtimes make for an attachment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -159,10 +159,11 @@ impl Delegate {
             put("mac", text(&asked.mac));
             put("infinibandGUID", text(&asked.infiniband_guid));
             put("deviceID", text(&self.device_id));
-            if self.device_id.is_some() {
-                let file = self.device_info_file(sandbox, interface);
-                put("CNIDeviceInfoFile", Some(file.into()));
-            }
+        }
+        // Whoever named the device.
+        if name::exact(&offered, "deviceID").is_some() {
+            let file = self.device_info_file(sandbox, interface);
+            marshal::insert(&mut offered, "CNIDeviceInfoFile", file.into());
         }
         let Json::Object(offered) = offered else { return Vec::new() };
         offered
