@@ -20,7 +20,7 @@ pub struct Multus {
     /// `confDir`: where the networks are whose NetworkAttachmentDefinition has no configuration.
     pub conf_dir: PathBuf,
     /// `multusNamespace`: the namespace of the networks that
-    /// [`DEFAULT_NETWORK`](crate::DEFAULT_NETWORK) names.
+    /// [`DEFAULT_NETWORK`] names.
     pub namespace: String,
     /// `namespaceIsolation`: pods get no networks of other namespaces.
     pub namespace_isolation: bool,
