@@ -21,6 +21,8 @@ mod host_device;
 mod ipam;
 mod kit;
 mod loopback;
+mod multus;
+mod nads;
 mod neighbours;
 mod nodes;
 mod ownership;

@@ -9,7 +9,7 @@ use super::{Device, DeviceInfo, PciInfo, VERSION, file};
 /// or empty. In the information of a vDPA device, those keys of [`PciInfo`] are added that it has.
 ///
 /// What is in the file must be about the same device: code 7 if not. For the path see
-/// [`write`](super::write).
+/// [`write()`](super::write()).
 pub fn augment(path: &str, info: &PciInfo) -> Result<(), Error> {
     let Some(found) = file::read(path)? else {
         return file::write(path, &Device::Pci(info.clone()).into());

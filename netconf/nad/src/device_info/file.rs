@@ -16,7 +16,7 @@ const KEY: &str = "runtimeConfig.CNIDeviceInfoFile";
 const LARGEST: u64 = 1 << 20;
 
 /// Reads the device information in the file at `path` (`runtimeConfig.CNIDeviceInfoFile`), `None` when
-/// there is no such file. For the path see [`write`]. Code 5 when the file cannot be read, 6 or 7 when
+/// there is no such file. For the path see [`write()`]. Code 5 when the file cannot be read, 6 or 7 when
 /// it is no device information.
 pub fn read(path: &str) -> Result<Option<DeviceInfo>, Error> {
     let at = checked(path)?;
