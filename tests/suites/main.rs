@@ -16,6 +16,7 @@ mod delegation;
 mod examples;
 mod faults;
 mod fleets;
+mod hardware;
 mod ipam;
 mod kit;
 mod loopback;
