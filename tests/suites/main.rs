@@ -17,6 +17,7 @@ mod examples;
 mod faults;
 mod fleets;
 mod hardware;
+mod host_device;
 mod ipam;
 mod kit;
 mod loopback;

@@ -21,7 +21,9 @@ use crate::record::{
     Asked, Identity, Original, Owner, Phase, Prefix, Record, VERSION, VfPlace, assignable,
 };
 use crate::standing::Standing;
-use crate::{Kind, Sought, Wanted, give, refuse, virtual_function};
+use crate::{Kind, Sought, Wanted, give, info, refuse, virtual_function};
+
+use crate::locate::is_pair_of_ours;
 
 /// How long the interface may take to carry packets before its addresses are announced without that.
 const PATIENCE: Duration = Duration::from_millis(200);
@@ -35,18 +37,25 @@ pub fn add<K: Kind>(kind: &K, call: &Call) -> Result<AddResult, Error> {
     let cookie = ends.netns.cookie()?;
 
     settle(&desk, &call.attachment, &sought)?;
-    let wanted = kind.wanted(call).or_else(|e| {
+    let mut wanted = kind.wanted(call).or_else(|e| {
         // Somebody may have got it between the two looks.
         settle(&desk, &call.attachment, &sought)?;
         Err(e)
     })?;
     let id = wanted.device.id.clone();
     let mut lock = Some(desk.lock(&id)?);
-    settle_locked(&desk, &call.attachment, &id)?;
-
+    if settle_locked(&desk, &call.attachment, &id)? {
+        // It was found before it came back.
+        wanted = kind.wanted(call)?;
+        if wanted.device.id != id {
+            let msg = format!("the device {id} is {} now", wanted.device.id);
+            return Err(Error::new(Code::TRY_AGAIN, msg));
+        }
+    }
+    let file = info::file(&call.conf, &wanted.device)?;
     let link = examine(&desk, &ends, &wanted)?;
     let record = write_down::<K>(&desk, &ends, cookie, &wanted, link.as_ref())?;
-    let mut attaching = Attaching { desk: &desk, ends: &ends, wanted: &wanted, record };
+    let mut attaching = Attaching { desk: &desk, ends: &ends, wanted: &wanted, file, record };
     let mut undo = Undo::default();
     match attaching.run(ipam.as_ref(), link, &mut lock, &mut undo) {
         Ok(result) => Ok(result),
@@ -59,16 +68,8 @@ fn settle(desk: &Desk, attachment: &Attachment, sought: &Sought) -> Result<(), E
     let ids = match &sought.id {
         Some(id) => vec![id.clone()],
         None => {
-            let named = |record: &Record| {
-                let Some(was) = &record.original else { return false };
-                let by_name = sought
-                    .name
-                    .as_ref()
-                    .is_some_and(|name| was.name == *name || was.alternative_names.contains(name));
-                by_name || (sought.mac.is_some() && was.mac == sought.mac)
-            };
-            let records = desk.records()?;
-            records.into_iter().filter(|(_, record)| named(record)).map(|(id, _)| id).collect()
+            let records = desk.survey()?.records;
+            records.into_iter().filter(|(id, r)| sought.means(id, r)).map(|(id, _)| id).collect()
         }
     };
     for id in ids {
@@ -81,10 +82,10 @@ fn settle(desk: &Desk, attachment: &Attachment, sought: &Sought) -> Result<(), E
 }
 
 /// Code 11 when another container has the device, 101 when this one has. What a dead owner left is given
-/// back first.
-fn settle_locked(desk: &Desk, attachment: &Attachment, id: &DeviceId) -> Result<(), Error> {
+/// back first: true then.
+fn settle_locked(desk: &Desk, attachment: &Attachment, id: &DeviceId) -> Result<bool, Error> {
     let record = match desk.journal.read(id)? {
-        Entry::Nothing => return Ok(()),
+        Entry::Nothing => return Ok(false),
         Entry::Whole(record) => record,
         Entry::Damaged(why) => {
             // The device is where it is found: on the node, or ADD fails for want of it. What it was
@@ -92,7 +93,7 @@ fn settle_locked(desk: &Desk, attachment: &Attachment, id: &DeviceId) -> Result<
             cni::warn(format_args!(
                 "the journal is damaged, and {id} is taken to be as it should: {why}"
             ));
-            return Ok(());
+            return Ok(false);
         }
     };
     let (owner, ours) = (&record.owner, record.owner.is(attachment));
@@ -110,6 +111,7 @@ fn settle_locked(desk: &Desk, attachment: &Attachment, id: &DeviceId) -> Result<
             .details(format!("it is free when {} is deleted", owner.container)))
         }
         Standing::Left | Standing::Past => back(desk, id, &record)
+            .map(|()| true)
             .map_err(|e| e.while_(format!("{id} was {owner}'s, and is not as it was before"))),
     }
 }
@@ -180,6 +182,7 @@ fn write_down<K: Kind>(
             inside: None,
             kind: link.map(|link| link.kind.clone()).unwrap_or_default(),
             peer: link.and_then(|link| link.peer),
+            pair_at_home: link.map_or(Ok(false), |link| is_pair_of_ours(desk, link))?,
             parent: link.and_then(|link| link.parent_device.clone()),
             permanent_mac: assignable(link.and_then(|link| link.permanent_mac)),
             vf,
@@ -207,6 +210,8 @@ struct Attaching<'a> {
     desk: &'a Desk,
     ends: &'a Ends<'a>,
     wanted: &'a Wanted,
+    /// Where the container's device is described.
+    file: Option<String>,
     record: Record,
 }
 
@@ -252,6 +257,9 @@ impl<'a> Attaching<'a> {
         result.interfaces.insert(0, own);
         self.record.phase = Phase::Ready;
         desk.journal.write(&self.record)?;
+        if let Some(file) = &self.file {
+            info::complete(desk, &wanted.device, file)?;
+        }
         Ok(result)
     }
 

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use cni::{Attachment, Call, Error, GcCall};
+use cni::{Attachment, Call, Code, Error, GcCall};
 use devices::DeviceId;
 use ipam::Ipam;
+use kernel::{Netns, link};
 
 use crate::back::back;
-use crate::desk::Desk;
+use crate::desk::{Desk, Survey};
 use crate::journal::Entry;
 use crate::record::{Owner, Record};
 
@@ -40,11 +41,46 @@ pub fn del(call: &Call) -> Result<(), Error> {
 fn release(call: &Call) -> Vec<Error> {
     let attachment = &call.attachment;
     let opened = Desk::open(&call.conf, format!("DEL of {attachment}"));
-    let found = opened.and_then(|desk| Ok((desk.of(attachment)?, desk)));
-    match found {
-        Ok((records, desk)) => give_back(&desk, records, |owner| owner.is(attachment)),
+    match opened.and_then(|desk| Ok((desk.survey()?, desk))) {
+        Ok((Survey { mut records, damaged }, desk)) => {
+            records.retain(|(_, record)| record.owner.is(attachment));
+            let mut errors = give_back(&desk, records, |owner| owner.is(attachment));
+            errors.extend(stranded(call, &damaged).err());
+            errors
+        }
         Err(e) => vec![e],
     }
+}
+
+/// Code 5 when the container has a device whose record is damaged. What it was like on the node and who
+/// may have it is not known any more; but as long as the container is there, somebody can see to it.
+fn stranded(call: &Call, damaged: &[(DeviceId, String)]) -> Result<(), Error> {
+    let Some(path) = call.netns.as_deref().filter(|_| !damaged.is_empty()) else { return Ok(()) };
+    let Some(netns) = Netns::find(path)? else { return Ok(()) };
+    for link in link::list(&netns.socket()?)? {
+        let is = |id: &DeviceId| match id {
+            DeviceId::Link(name) => {
+                link.name == name.as_str()
+                    || link.alternative_names.iter().any(|other| other == name.as_str())
+            }
+            DeviceId::Pci(_) | DeviceId::Aux(_) => {
+                link.parent_device.as_deref() == Some(id.to_string().as_str())
+            }
+        };
+        if let Some((id, why)) = damaged.iter().find(|(id, _)| is(id)) {
+            return Err(Error::new(
+                Code::IO,
+                format!(
+                    "{id} is in the container, as {}, and its record is damaged: {why}",
+                    link.name
+                ),
+            )
+            .details(
+                "move it back by hand (ip link set dev IFNAME netns 1), and remove the record",
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// Gives back each of these devices that is still `theirs` when its lock is had.
@@ -75,7 +111,7 @@ pub fn gc(call: &GcCall) -> Result<(), Error> {
     };
     let mut errors = Vec::new();
     let opened = Desk::open(&call.conf, format!("GC of {network}"));
-    match opened.and_then(|desk| Ok((desk.records()?, desk))) {
+    match opened.and_then(|desk| Ok((desk.survey()?.records, desk))) {
         Ok((mut records, desk)) => {
             records.retain(|(_, record)| stale(&record.owner));
             errors.extend(give_back(&desk, records, stale));

@@ -7,7 +7,7 @@ use kernel::{Lock, Netns, Socket};
 
 use crate::journal::{Entry, Journal};
 use crate::record::Record;
-use crate::wanted::link_device;
+use crate::wanted::{Sought, link_device};
 
 /// The node: its journal, its devices, its namespace.
 #[derive(Debug)]
@@ -24,6 +24,15 @@ pub struct Desk {
     pub boot: String,
     /// What the locks are taken for.
     pub who: String,
+}
+
+/// Everything in a journal.
+#[derive(Debug, Default)]
+pub struct Survey {
+    /// The whole records, each with its device.
+    pub records: Vec<(DeviceId, Record)>,
+    /// The damaged ones, and what is wrong with them.
+    pub damaged: Vec<(DeviceId, String)>,
 }
 
 impl Desk {
@@ -44,26 +53,42 @@ impl Desk {
         self.journal.lock(id, &self.who)
     }
 
-    /// The whole records, each with its device; damaged ones are told on stderr.
-    pub fn records(&self) -> Result<Vec<(DeviceId, Record)>, Error> {
-        let mut all = Vec::new();
+    /// Everything in the journal; damaged records are told on stderr.
+    pub fn survey(&self) -> Result<Survey, Error> {
+        let mut survey = Survey::default();
         for id in self.journal.list()? {
             match self.journal.read(&id)? {
                 Entry::Nothing => {}
-                Entry::Whole(record) => all.push((id, *record)),
-                Entry::Damaged(why) => cni::warn(format_args!("the journal is damaged: {why}")),
+                Entry::Whole(record) => survey.records.push((id, *record)),
+                Entry::Damaged(why) => {
+                    cni::warn(format_args!("the journal is damaged: {why}"));
+                    survey.damaged.push((id, why));
+                }
             }
         }
-        Ok(all)
+        Ok(survey)
     }
 
     /// The records of an attachment: one, unless an ADD was killed and the next one of the attachment
     /// had another device.
     pub fn of(&self, attachment: &Attachment) -> Result<Vec<(DeviceId, Record)>, Error> {
-        let mut all = self.records()?;
+        let mut all = self.survey()?.records;
         all.retain(|(_, record)| record.owner.is(attachment));
         Ok(all)
     }
+}
+
+/// True when a container has a device of this name, so that it is not on the node, but was.
+pub fn is_lent(conf: &NetConf, sought: &Sought) -> Result<bool, Error> {
+    let journal = Journal::of(conf)?;
+    for id in journal.list()? {
+        if let Entry::Whole(record) = journal.read(&id)?
+            && sought.means(&id, &record)
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The device of a network interface of the node, or the interface itself as one.

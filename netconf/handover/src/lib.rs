@@ -8,6 +8,7 @@ mod check;
 mod del;
 mod desk;
 mod give;
+mod info;
 pub mod journal;
 mod locate;
 mod mend;
@@ -21,6 +22,6 @@ pub mod vf;
 mod virtual_function;
 mod wanted;
 
-pub use desk::device_of;
+pub use desk::{device_of, is_lent};
 pub use plugin::{Handover, Kind};
 pub use wanted::{OnUnsupported, Sought, Wanted, link_device};

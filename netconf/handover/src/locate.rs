@@ -43,7 +43,7 @@ pub struct Away {
 /// Finds the interface of a record's device. Code 11 when the kernel has not given it back yet.
 pub fn locate(desk: &Desk, id: &DeviceId, record: &Record) -> Result<Located, Error> {
     if let Some(netns) = owners_namespace(record)?
-        && let Some(away) = look_into(netns, record)?
+        && let Some(away) = look_into(desk, netns, record)?
     {
         return Ok(Located::Away(away));
     }
@@ -92,34 +92,46 @@ fn wait(desk: &Desk, id: &DeviceId, record: &Record) -> Result<Located, Error> {
 
 /// In the node's own namespace and in the machine's initial one.
 fn look_around(desk: &Desk, record: &Record) -> Result<Option<Located>, Error> {
-    if let Some(link) = find(&desk.host, record, true)? {
+    if let Some(link) = find(desk, &desk.host, record, true)? {
         return Ok(Some(Located::Home(link)));
     }
     match Netns::initial() {
-        Some(initial) => Ok(look_into(initial, record)?.map(Located::Away)),
+        Some(initial) => Ok(look_into(desk, initial, record)?.map(Located::Away)),
         None => Ok(None),
     }
 }
 
-fn look_into(netns: Netns, record: &Record) -> Result<Option<Away>, Error> {
+fn look_into(desk: &Desk, netns: Netns, record: &Record) -> Result<Option<Away>, Error> {
     let socket = netns.socket()?;
-    Ok(find(&socket, record, false)?.map(|link| Away { netns, socket, link }))
+    Ok(find(desk, &socket, record, false)?.map(|link| Away { netns, socket, link }))
 }
 
 /// The interface in a namespace.
-fn find(socket: &Socket, record: &Record, home: bool) -> Result<Option<Link>, Error> {
+fn find(desk: &Desk, socket: &Socket, record: &Record, home: bool) -> Result<Option<Link>, Error> {
     let identity = &record.identity;
-    let own = |link: &Link| is(link, record, home);
+    let own = |link: &Link| -> Result<bool, Error> {
+        Ok(is(link, record, home) && (!identity.pair_at_home || is_pair_of_ours(desk, link)?))
+    };
     for index in [identity.inside, identity.index].into_iter().flatten() {
-        if let Some(link) = link::get_by_index(socket, index)?.filter(own) {
+        if let Some(link) = link::get_by_index(socket, index)?
+            && own(&link)?
+        {
             return Ok(Some(link));
         }
     }
     // A device of several ports has several interfaces with the same parent.
-    let mut all: Vec<Link> = link::list(socket)?.into_iter().filter(own).collect();
+    let mut all = link::list(socket)?;
     let original = record.original.as_ref();
-    all.sort_by_key(|link| original.is_none_or(|was| was.name != link.name));
-    Ok(all.into_iter().next())
+    all.sort_by_key(|link| {
+        let named = original.is_some_and(|was| was.name == link.name);
+        (link.permanent_mac != identity.permanent_mac, !named)
+    });
+    for link in all {
+        if own(&link)? {
+            return Ok(Some(link));
+        }
+    }
+    Ok(None)
 }
 
 /// True when it is the record's interface. What a container's users can set counts for nothing where
@@ -129,13 +141,14 @@ fn is(link: &Link, record: &Record, home: bool) -> bool {
     if link.kind != *kind {
         return false;
     }
+    // A VF takes the administrative address for its permanent one with its next reset (igbvf).
+    if let Some(parent) = parent {
+        return link.parent_device.as_ref() == Some(parent);
+    }
     if let (Some(was), Some(is)) = (permanent_mac, link.permanent_mac)
         && *was != is
     {
         return false;
-    }
-    if let Some(parent) = parent {
-        return link.parent_device.as_ref() == Some(parent);
     }
     let by_index = [*index, *inside].contains(&Some(link.index));
     if peer.is_some() {
@@ -145,6 +158,14 @@ fn is(link: &Link, record: &Record, home: bool) -> bool {
     let same_mac = original.is_some_and(|was| link.mac == was.mac) || link.mac == record.wanted.mac;
     let same_device = permanent_mac.is_some() && link.permanent_mac == *permanent_mac;
     by_index || same_device || (same_mac && is_called(link, record, home))
+}
+
+/// True when the other end of a veth is on the node. A container that removes its end and makes another
+/// pair may get the very same indexes, but not that.
+pub fn is_pair_of_ours(desk: &Desk, link: &Link) -> Result<bool, Error> {
+    let Some(peer) = link.peer.filter(|_| link.kind == "veth") else { return Ok(false) };
+    let other = link::get_by_index(&desk.host, peer)?;
+    Ok(other.is_some_and(|other| other.kind == "veth" && other.peer == Some(link.index)))
 }
 
 fn is_called(link: &Link, record: &Record, home: bool) -> bool {

@@ -108,6 +108,8 @@ pub struct Identity {
     pub kind: String,
     /// The index of its peer, which stays when it moves.
     pub peer: Option<u32>,
+    /// It is an end of a veth pair whose other end is on the host: that one tells for sure.
+    pub pair_at_home: bool,
     /// What the kernel calls its device ([`Link::parent_device`]).
     pub parent: Option<String>,
     /// The address that it was made with.

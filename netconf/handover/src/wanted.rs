@@ -5,6 +5,7 @@ use devices::{Device, DeviceId, DriverClass, Netdev};
 use kernel::MacAddr;
 use kernel::link::Link;
 
+use crate::record::Record;
 use crate::vf::VfWanted;
 
 /// What the configuration calls the device, before anything is looked up: while another container has it,
@@ -17,6 +18,21 @@ pub struct Sought {
     pub name: Option<String>,
     /// The hardware address of its network interface.
     pub mac: Option<MacAddr>,
+}
+
+impl Sought {
+    /// True when a record is of the device.
+    pub fn means(&self, id: &DeviceId, record: &Record) -> bool {
+        if let Some(sought) = &self.id {
+            return sought == id;
+        }
+        let Some(was) = &record.original else { return false };
+        let by_name = self
+            .name
+            .as_ref()
+            .is_some_and(|name| was.name == *name || was.alternative_names.contains(name));
+        by_name || (self.mac.is_some() && was.mac == self.mac)
+    }
 }
 
 /// A device and what it is to be like in the container.

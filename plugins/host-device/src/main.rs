@@ -5,8 +5,8 @@ mod find;
 
 use std::process::ExitCode;
 
-use cni::{Call, Error, NetConf};
-use handover::{Handover, Kind, Sought, Wanted};
+use cni::{Call, Code, Error, NetConf};
+use handover::{Handover, Kind, Sought, Wanted, is_lent};
 
 use config::Config;
 
@@ -36,7 +36,16 @@ impl Kind for HostDevice {
     }
 
     fn status(&self, conf: &NetConf) -> Result<(), Error> {
-        Config::parse(conf, None).map(drop)
+        let config = Config::parse(conf, None)?;
+        // Where the runtime names the device, there is none to look for now.
+        if config.by.is_none() {
+            return Ok(());
+        }
+        match find::device(&config) {
+            Ok(_) => Ok(()),
+            Err(_) if is_lent(conf, &config.sought)? => Ok(()),
+            Err(e) => Err(Error { code: Code::NOT_AVAILABLE, ..e }),
+        }
     }
 }
 
