@@ -144,9 +144,12 @@ impl Pf {
         let link = self.try_link(number).and_then(|name| self.own.link(&name)).map(|link| {
             let has =
                 |flag: &str| link["flags"].as_array().is_some_and(|f| f.contains(&json!(flag)));
+            // Their order is that in which they were added.
+            let mut altnames = link["altnames"].as_array().cloned().unwrap_or_default();
+            altnames.sort_by_key(ToString::to_string);
             json!({
                 "ifname": link["ifname"], "address": link["address"], "mtu": link["mtu"],
-                "altnames": link["altnames"], "ifalias": link["ifalias"], "up": has("UP"),
+                "altnames": altnames, "ifalias": link["ifalias"], "up": has("UP"),
                 "promisc": has("PROMISC"), "allmulti": has("ALLMULTI"),
             })
         });

@@ -30,7 +30,7 @@ fn round_trip(driver: &str) {
     ground.pf.bind(0, Some(driver));
     ground.settle();
     let ipam = ground.node.host_local(&["10.9.2.0/24"]);
-    let info = ground.node.directory().join("device-info.json");
+    let info = ground.node.directory().join("devinfo/cni/net1-device.json");
     let conf = ground.conf(
         0,
         with(
