@@ -103,6 +103,12 @@ impl Pf {
         fs::write(&file, "0").expect("no VFs");
         if count > 0 {
             fs::write(&file, count.to_string()).unwrap_or_else(|e| panic!("{count} VFs: {e}"));
+            // Names that nobody else is given while these are away.
+            let bus: String = self.address.chars().filter(char::is_ascii_alphanumeric).collect();
+            for number in 0..count {
+                let name = format!("v{}n{number}", &bus[4..6]);
+                self.own.run(&["ip", "link", "set", &self.link(number), "name", &name]);
+            }
             // igb sets itself up anew for that (igb_sriov_reinit).
             self.await_carrier(&self.own, &self.name);
         }

@@ -131,6 +131,7 @@ fn a_record_of_an_earlier_boot_is_a_hint_only() {
     for what in ["vlan 5", "trust off", "spoofchk on", "max_tx_rate 0", "mac 00:00:00:00:00:00"] {
         ground.set(0, what);
     }
+    ground.node.run(&["ip", "link", "set", "eth77", "address", "02:00:00:00:00:07"]);
     ground.edit_record(|record| record["boot"] = json!("00000000-0000-0000-0000-000000000000"));
     ground.settle();
     let next = Pod::new();
