@@ -65,12 +65,11 @@ pub fn add<K: Kind>(kind: &K, call: &Call) -> Result<AddResult, Error> {
 
 /// Looks for the device in the journal, and gives it back to the node where its owner is gone.
 fn settle(desk: &Desk, attachment: &Attachment, sought: &Sought) -> Result<(), Error> {
-    let ids = match &sought.id {
-        Some(id) => vec![id.clone()],
-        None => {
-            let records = desk.survey()?.records;
-            records.into_iter().filter(|(id, r)| sought.means(id, r)).map(|(id, _)| id).collect()
-        }
+    let ids = if let Some(id) = &sought.id {
+        vec![id.clone()]
+    } else {
+        let records = desk.survey()?.records;
+        records.into_iter().filter(|(id, r)| sought.means(id, r)).map(|(id, _)| id).collect()
     };
     for id in ids {
         if desk.journal.read(&id)? != Entry::Nothing {
@@ -233,7 +232,7 @@ impl<'a> Attaching<'a> {
             Some(link) => {
                 let moved = give::relocate(desk, ends, &link)?;
                 self.record.identity.inside = Some(moved.index);
-                Some(give::shape(desk, &mut self.record, ends, moved, wanted, &link.name)?)
+                Some(give::shape(desk, &mut self.record, ends, &moved, wanted, &link.name)?)
             }
             None => None,
         };

@@ -39,7 +39,7 @@ fn bring_home(desk: &Desk, id: &DeviceId, record: &Record, was: &Original) -> Re
         Located::Away(away) => fetch(desk, id, was, &away)?,
     };
     let index = link.index;
-    rename(desk, id, was, link)?;
+    rename(desk, id, was, &link)?;
     let address = virtual_function::give_mac(desk, record, index, &was.name);
     mend::at_home_again(&desk.host, index, was).and(address)
 }
@@ -76,7 +76,7 @@ fn fetch(desk: &Desk, id: &DeviceId, was: &Original, away: &Away) -> Result<Link
 }
 
 /// Gives an interface at home its name again. When somebody else has it, the spare name tells the device.
-fn rename(desk: &Desk, id: &DeviceId, was: &Original, link: Link) -> Result<(), Error> {
+fn rename(desk: &Desk, id: &DeviceId, was: &Original, link: &Link) -> Result<(), Error> {
     if link.name == was.name {
         return Ok(());
     }

@@ -44,7 +44,7 @@ fn release(call: &Call) -> Vec<Error> {
     match opened.and_then(|desk| Ok((desk.survey()?, desk))) {
         Ok((Survey { mut records, damaged }, desk)) => {
             records.retain(|(_, record)| record.owner.is(attachment));
-            let mut errors = give_back(&desk, records, |owner| owner.is(attachment));
+            let mut errors = give_back(&desk, &records, |owner| owner.is(attachment));
             errors.extend(stranded(call, &damaged).err());
             errors
         }
@@ -86,7 +86,7 @@ fn stranded(call: &Call, damaged: &[(DeviceId, String)]) -> Result<(), Error> {
 /// Gives back each of these devices that is still `theirs` when its lock is had.
 fn give_back(
     desk: &Desk,
-    records: Vec<(DeviceId, Record)>,
+    records: &[(DeviceId, Record)],
     theirs: impl Fn(&Owner) -> bool,
 ) -> Vec<Error> {
     let one = |id: &DeviceId| -> Result<(), Error> {
@@ -114,7 +114,7 @@ pub fn gc(call: &GcCall) -> Result<(), Error> {
     match opened.and_then(|desk| Ok((desk.survey()?.records, desk))) {
         Ok((mut records, desk)) => {
             records.retain(|(_, record)| stale(&record.owner));
-            errors.extend(give_back(&desk, records, stale));
+            errors.extend(give_back(&desk, &records, stale));
         }
         Err(e) => errors.push(e),
     }

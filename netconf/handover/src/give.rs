@@ -73,7 +73,7 @@ pub fn shape(
     desk: &Desk,
     record: &mut Record,
     ends: &Ends<'_>,
-    link: Link,
+    link: &Link,
     wanted: &Wanted,
     host_name: &str,
 ) -> Result<Link, Error> {
@@ -86,7 +86,7 @@ pub fn shape(
         // A hint for people; the container may have the name.
         let _ = run(link::add_altname(index, name, host_name));
     }
-    if !virtual_function::take_mac(desk, record, &ends.inner, &link)?
+    if !virtual_function::take_mac(desk, record, &ends.inner, link)?
         && let Some(mac) = wanted.mac.filter(|mac| link.mac != Some(*mac))
     {
         run(link::set_mac(index, name, mac))?;

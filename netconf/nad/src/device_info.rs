@@ -6,7 +6,7 @@ mod augment;
 mod file;
 
 use cni::{Code, Error, Json};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 pub use augment::augment;
 pub use file::{read, write};
@@ -41,16 +41,16 @@ pub struct PciInfo {
     /// `0000:01:10.0`
     pub pci_address: String,
     /// The vhost-net character device of the exceptional path.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "full")]
     pub vhost_net: Option<String>,
     /// The RDMA device; several are joined by commas, as the SR-IOV device plugin does.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "full")]
     pub rdma_device: Option<String>,
     /// The address of the physical function.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "full")]
     pub pf_pci_address: Option<String>,
     /// The interface that stands for the VF on the eswitch.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "full")]
     pub representor_device: Option<String>,
 }
 
@@ -63,17 +63,22 @@ pub struct VdpaInfo {
     /// Which driver it has.
     pub driver: VdpaDriver,
     /// Its vhost or virtio device. The device plugin leaves it out where it knows none.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "full")]
     pub path: Option<String>,
     /// The PCI device behind it.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "full")]
     pub pci_address: Option<String>,
     /// The address of the physical function.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "full")]
     pub pf_pci_address: Option<String>,
     /// The interface that stands for the VF on the eswitch.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "full")]
     pub representor_device: Option<String>,
+}
+
+/// An empty text is none.
+fn full<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Option::deserialize(deserializer).map(|text| text.filter(|text: &String| !text.is_empty()))
 }
 
 /// The driver of a vDPA device.

@@ -2,6 +2,7 @@
 
 mod devices;
 mod failure;
+mod nad;
 
 use std::io::{self, BufWriter, Write as _};
 use std::process::ExitCode;
@@ -21,6 +22,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Devices(devices::Arguments),
+    Nad(nad::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -28,6 +30,7 @@ fn main() -> ExitCode {
     let mut out = BufWriter::new(io::stdout().lock());
     let ended = match arguments.command {
         Command::Devices(arguments) => devices::run(&arguments, &mut out),
+        Command::Nad(arguments) => nad::run(&arguments, &mut out),
     };
     // What was written before a failure is still worth reading.
     let flushed = out.flush().map_err(Failure::Output);

@@ -176,3 +176,22 @@ fn a_lock_that_is_held_is_told_with_its_holder() {
     let attached = node.attach(&conf, &node.pod());
     node.del(&attached).ok();
 }
+
+#[test]
+fn what_a_del_has_begun_the_next_add_ends() {
+    let (node, pod) = (node(), Pod::new());
+    let was = home(&node, "dev0");
+    let attached = node.attach(&conf(&node), &pod);
+    let record = state(&node).join("link-dev0.json");
+    let text = fs::read_to_string(&record).expect("a record");
+    fs::write(&record, text.replace("\"ready\"", "\"releasing\"")).expect("a record");
+    // The first container lives on, and has the device, until another one comes.
+    let other = node.pod();
+    let second = node.attach(&conf(&node), &other);
+    assert_eq!(pod.links(), ["lo"]);
+    node.check(&second).ok();
+    node.del(&attached).ok();
+    node.check(&second).ok();
+    node.del(&second).ok();
+    assert_eq!(home(&node, "dev0"), was);
+}

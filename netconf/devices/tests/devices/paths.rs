@@ -56,6 +56,18 @@ fn a_path_that_leads_elsewhere_is_refused() {
 }
 
 #[test]
+fn a_path_to_what_looks_like_a_device_elsewhere_is_refused() {
+    let (tree, elsewhere) = (Sysfs::new(), Sysfs::new());
+    let pf = tree.igb("0000:01:00.0", "eth1", 3, 0);
+    let outside = elsewhere.igb("0000:02:00.0", "eth2", 3, 0);
+    symlink(outside.directory(), pf.directory().join("escape")).expect("a link");
+    for path in [outside.directory(), &pf.directory().join("escape")] {
+        let error = roots(&tree).device_at(path).expect_err("a refusal");
+        assert!(error.msg.ends_with("it leads elsewhere"), "{error}");
+    }
+}
+
+#[test]
 fn links_of_sysfs_that_lead_out_of_it_are_not_followed() {
     let tree = Sysfs::new();
     let elsewhere = Sysfs::new();
