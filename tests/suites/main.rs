@@ -27,5 +27,6 @@ mod ownership;
 mod protocol;
 mod ptp;
 mod reference;
+mod sriov;
 mod teardown;
 mod walk;
