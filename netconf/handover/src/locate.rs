@@ -122,7 +122,10 @@ fn find(desk: &Desk, socket: &Socket, record: &Record, home: bool) -> Result<Opt
     // A device of several ports has several interfaces with the same parent.
     let mut all = link::list(socket)?;
     let original = record.original.as_ref();
-    all.sort_by_key(|link| original.is_none_or(|was| was.name != link.name));
+    all.sort_by_key(|link| {
+        let named = original.is_some_and(|was| was.name == link.name);
+        (link.permanent_mac != identity.permanent_mac, !named)
+    });
     for link in all {
         if own(&link)? {
             return Ok(Some(link));
@@ -138,13 +141,14 @@ fn is(link: &Link, record: &Record, home: bool) -> bool {
     if link.kind != *kind {
         return false;
     }
+    // A VF takes the administrative address for its permanent one with its next reset (igbvf).
+    if let Some(parent) = parent {
+        return link.parent_device.as_ref() == Some(parent);
+    }
     if let (Some(was), Some(is)) = (permanent_mac, link.permanent_mac)
         && *was != is
     {
         return false;
-    }
-    if let Some(parent) = parent {
-        return link.parent_device.as_ref() == Some(parent);
     }
     let by_index = [*index, *inside].contains(&Some(link.index));
     if peer.is_some() {

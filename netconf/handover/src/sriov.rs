@@ -6,7 +6,7 @@ mod options;
 mod trunk;
 
 use cni::{Call, Code, Error, NetConf};
-use devices::{Device, DeviceId, PhysicalFunction, Roots, VfOf};
+use devices::{Device, DeviceId, PciAddress, PhysicalFunction, Roots, VfOf};
 use kernel::link;
 use kernel::{MacAddr, Socket};
 
@@ -33,8 +33,7 @@ impl Kind for Sriov {
         let args = call.args_for(&["MAC"])?;
         let options = Options::parse(&call.conf, args.get("MAC"))?;
         let roots = Roots::system();
-        let device =
-            roots.device(&DeviceId::Pci(Options::device(&call.conf)?.ok_or_else(missing_id)?))?;
+        let device = find(&roots, Options::device(&call.conf)?.ok_or_else(missing_id)?)?;
         let place = virtual_function(&device)?;
         suits(&device, &options)?;
         let pf = roots.physical_function(place.pf)?;
@@ -62,7 +61,7 @@ impl Kind for Sriov {
         let options = Options::parse(conf, None)?;
         let roots = Roots::system();
         if let Some(address) = Options::device(conf)? {
-            let device = roots.device(&DeviceId::Pci(address))?;
+            let device = find(&roots, address)?;
             virtual_function(&device)?;
             return suits(&device, &options);
         }
@@ -94,6 +93,11 @@ fn missing_id() -> Error {
          runtime passes runtimeConfig.deviceID when the plugin has \"capabilities\": {\"deviceID\": true}; \
          `podwire devices` lists what could stand there",
     )
+}
+
+fn find(roots: &Roots, address: PciAddress) -> Result<Device, Error> {
+    let found = roots.device(&DeviceId::Pci(address));
+    found.map_err(|e| e.while_(format_args!("deviceID \"{address}\"")))
 }
 
 fn virtual_function(device: &Device) -> Result<VfOf, Error> {

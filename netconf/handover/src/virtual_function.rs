@@ -17,9 +17,14 @@ pub fn read(desk: &Desk, place: &VfPlace, wanted: &Wanted) -> Result<Option<Vf>,
     if wanted.vf.is_empty() {
         return Ok(None);
     }
-    with_pf(desk, place.pf, place.number, |handle| match handle.read()? {
-        Some(vf) => Ok(Some(vf)),
-        None => handle.refuse_unlisted(&wanted.vf, wanted.on_unsupported).map(|()| None),
+    with_pf(desk, place.pf, place.number, |handle| {
+        let listed = handle.read()?;
+        if listed.is_some() {
+            return Ok(listed);
+        }
+        handle.refuse_unlisted(&wanted.vf, wanted.on_unsupported)?;
+        // Its representor is no matter of the list.
+        Ok(wanted.vf.trunk.as_ref().map(|_| Vf::default()))
     })
 }
 

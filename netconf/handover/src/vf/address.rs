@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use cni::Error;
+use cni::{Code, Error};
 use kernel::MacAddr;
 use kernel::link::Vf;
 
@@ -33,12 +33,16 @@ impl Handle<'_> {
         own: Own<'_>,
         remember: &mut dyn FnMut(&Vf) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        if patiently(mac, own).is_err() {
+        let choice = if original.mac == Some(mac) { another()? } else { mac };
+        if patiently(choice, own).is_err() {
             return self.put_mac(Some(mac), mac, own);
         }
-        let follows = self.read()?.is_some_and(|vf| vf.mac == Some(mac));
-        if follows && original.mac != Some(mac) && original.trust != Some(true) {
+        let follows = self.read()?.is_some_and(|vf| vf.mac == Some(choice));
+        if follows && original.mac.is_some() && original.trust != Some(true) {
             remember(&Vf { mac: None, ..original.clone() })?;
+        }
+        if choice != mac {
+            patiently(mac, own)?;
         }
         self.set_mac(Some(mac))
     }
@@ -65,10 +69,27 @@ impl Handle<'_> {
         }
         match (admin, free) {
             (Some(_), _) => self.set_mac(admin),
-            (None, Ok(())) => Ok(()),
+            (None, Ok(())) => self.tell(mac, own),
             (None, Err(_)) => self.set_mac(Some(mac)),
         }
     }
+
+    /// Lets the VF tell its address again. An interface that has an address already is not given it once
+    /// more (net/core/dev.c, `netif_set_mac_address`), so that igb, which has just been told to forget it,
+    /// would hear nothing, and give the VF no packets.
+    fn tell(&self, mac: MacAddr, own: Own<'_>) -> Result<(), Error> {
+        if self.read()?.is_none_or(|vf| vf.mac.is_some()) {
+            return Ok(());
+        }
+        patiently(another()?, own)?;
+        Ok(patiently(mac, own)?)
+    }
+}
+
+/// An address that no function has.
+fn another() -> Result<MacAddr, Error> {
+    let failed = |e: std::io::Error| Error::new(Code::IO, format!("a random address: {e}"));
+    MacAddr::random().map_err(failed)
 }
 
 fn patiently(mac: MacAddr, own: Own<'_>) -> kernel::Result<()> {
