@@ -4,10 +4,13 @@
 mod config;
 mod faults;
 mod gone;
+mod inherited;
+mod multus;
 mod races;
 mod refusals;
 mod returned;
 mod settings;
+mod tool;
 mod traffic;
 mod userspace;
 

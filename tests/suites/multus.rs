@@ -9,19 +9,19 @@ use serde_json::{Value, json};
 use testkit::{Node, Output, Pod, ping};
 
 /// The versions that Multus' users have.
-const VERSIONS: &[&str] = &["0.3.1", "0.4.0", "1.0.0", "1.1.0"];
+pub const VERSIONS: &[&str] = &["0.3.1", "0.4.0", "1.0.0", "1.1.0"];
 
 /// A pod, its networks and how Multus is set up.
-struct Ground {
+pub struct Ground {
     node: Node,
-    pod: Pod,
+    pub pod: Pod,
     asked: Asked,
     multus: Multus,
     delegates: Vec<Delegate>,
 }
 
 /// A network of the namespace `default`.
-fn definition(name: &str, config: &Value) -> Definition {
+pub fn definition(name: &str, config: &Value) -> Definition {
     Definition {
         name: name.to_owned(),
         namespace: "default".to_owned(),
@@ -67,7 +67,7 @@ impl Ground {
     }
 
     /// Any networks beside the cluster's, and the devices that the kubelet gave the pod.
-    fn of(
+    pub fn of(
         node: Node,
         cluster: &Value,
         definitions: &[Definition],
@@ -136,7 +136,7 @@ impl Ground {
 
     /// ADD of all, as Multus has it: none of the names is there before.
     #[track_caller]
-    fn add(&self) -> Vec<Json> {
+    pub fn add(&self) -> Vec<Json> {
         let add = |delegate: &Delegate| {
             let interface = self.invocation(delegate, Verb::Add, 0, None);
             let interface = interface.variable("CNI_IFNAME").expect("a name").to_owned();
@@ -149,7 +149,7 @@ impl Ground {
     }
 
     #[track_caller]
-    fn check(&self, results: &[Json]) {
+    pub fn check(&self, results: &[Json]) {
         for (delegate, result) in self.delegates.iter().zip(results) {
             if delegate.can_check() {
                 self.call(delegate, Verb::Check, Some(result));
@@ -158,7 +158,7 @@ impl Ground {
     }
 
     #[track_caller]
-    fn del(&self, results: &[Json]) {
+    pub fn del(&self, results: &[Json]) {
         for (delegate, result) in self.delegates.iter().zip(results).rev() {
             self.call(delegate, Verb::Del, Some(result));
         }
