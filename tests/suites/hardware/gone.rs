@@ -57,14 +57,14 @@ fn a_del_mends_the_vf_of_a_namespace_that_is_gone() {
 fn a_name_that_is_taken_when_the_kernel_brings_it_back_is_no_hindrance() {
     need!(Sriov);
     let ground = Ground::new(1);
-    // The kernel cannot call it net1 now, and calls it devN.
+    // The kernel cannot call it taken0 now, and calls it devN.
     let mut pod = Pod::new();
-    let attached = ground.attach(&ground.conf(0, settings()), &pod);
-    ground.node.run(&["ip", "link", "add", "net1", "type", "dummy"]);
+    let attached = ground.node.attach_as(&ground.conf(0, settings()), &pod, "taken0");
+    ground.node.run(&["ip", "link", "add", "taken0", "type", "dummy"]);
     pod.remove();
     await_return(&ground);
     ground.node.del(&attached).ok();
-    ground.node.run(&["ip", "link", "del", "net1"]);
+    ground.node.run(&["ip", "link", "del", "taken0"]);
     ground.is_as_before(&pod);
 }
 
