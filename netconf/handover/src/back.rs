@@ -3,6 +3,7 @@
 
 use cni::{Code, Error};
 use devices::DeviceId;
+use kernel::Socket;
 use kernel::link::{self, Link};
 
 use crate::desk::Desk;
@@ -18,7 +19,11 @@ pub fn back(desk: &Desk, id: &DeviceId, record: &Record) -> Result<(), Error> {
     if Standing::of(desk, id, record)? != Standing::Past {
         if record.phase != Phase::Releasing {
             let releasing = Record { phase: Phase::Releasing, ..record.clone() };
-            desk.journal.write(&releasing)?;
+            if let Err(e) = desk.journal.write(&releasing) {
+                // A full disk is no reason to keep a device. What the record says stays true: it is the
+                // owner's until it is removed, and the next DEL or GC goes on.
+                cni::warn(e);
+            }
         }
         let mut errors = Vec::new();
         // The physical function first: it decides whether a VF may change its own address.
@@ -51,6 +56,7 @@ fn fetch(desk: &Desk, id: &DeviceId, was: &Original, away: &Away) -> Result<Link
         socket.run(link::set_down(link.index, &link.name))?;
     }
     mend::before_moving(socket, link, was);
+    remove_upon(socket, link)?;
     for name in [was.name.clone(), mend::spare_name(id)] {
         let taken = link::get(&desk.host, &name)?.is_some();
         if taken {
@@ -73,6 +79,18 @@ fn fetch(desk: &Desk, id: &DeviceId, was: &Original, away: &Away) -> Result<Link
         format!("{id}: the names {} and {} are taken on the node", was.name, mend::spare_name(id)),
     )
     .details("rename the link that has the first"))
+}
+
+/// Removes what the container has made upon its interface, a VLAN or a macvlan: it would go on to work, in
+/// the container, upon the node's interface, and upon that of the next container.
+fn remove_upon(socket: &Socket, link: &Link) -> Result<(), Error> {
+    for upper in link::list(socket)?.iter().filter(|upper| upper.is_upon(link.index)) {
+        match socket.run(link::delete(upper.index, &upper.name)) {
+            Err(e) if !e.is_gone() => return Err(e.into()),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// Gives an interface at home its name again. When somebody else has it, the spare name tells the device.

@@ -2,13 +2,14 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use cni::{Code, Error, NetConf};
 use devices::{DeviceId, PciAddress};
 use kernel::{Lock, durable};
+use nix::unistd::geteuid;
 use serde::Deserialize;
 
 use crate::record::{Record, VERSION, parse_id};
@@ -19,6 +20,8 @@ const DEFAULT_DIRECTORY: &str = "/var/lib/cni/podwire/devices";
 const DEFAULT_PATIENCE: u64 = 60;
 /// The longest record that is read. They have about 2 kB.
 const LONGEST: u64 = 1 << 20;
+/// More than records have that carry no routes.
+const TYPICAL: usize = 4096;
 /// The mode of the directory.
 const DIRECTORY_MODE: u32 = 0o700;
 /// Whoever else may write to the directory could have any device given away or reset.
@@ -79,15 +82,18 @@ impl Journal {
             Ok(found) if found.permissions().mode() & WRITABLE_BY_OTHERS != 0 => {
                 bad("others than its owner may write to it; chmod 700")
             }
+            Ok(found) if ![0, geteuid().as_raw()].contains(&found.uid()) => {
+                bad("it is another user's; chown root")
+            }
             Ok(_) => Ok(()),
         }
     }
 
-    /// Says whether records could be written, by writing a file.
+    /// Says whether records could be written, by writing a file as large as one.
     pub fn try_writing(&self) -> Result<(), Error> {
         self.make_directory()?;
         let probe = self.directory.join(".probe");
-        durable::write(&probe, b"")
+        durable::write(&probe, &[b'\n'; TYPICAL])
             .and_then(|()| durable::remove(&probe))
             .map_err(|e| self.failed("write", &probe, &e))
     }
@@ -243,8 +249,8 @@ fn understand(text: &[u8], id: &DeviceId) -> Result<Record, String> {
         return Err(format!("its version is {}, known is {VERSION}", head.version));
     }
     let record: Record = serde_json::from_slice(text).map_err(|e| e.to_string())?;
-    if record.device == *id {
-        return Ok(record);
+    if record.device != *id {
+        return Err(format!("it is the record of {}", record.device));
     }
-    Err(format!("it is the record of {}", record.device))
+    record.is_possible().map(|()| record)
 }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use cni::Attachment;
+use cni::{Attachment, IfName};
 use devices::{DeviceId, PciAddress};
 use ipnetwork::IpNetwork;
 use kernel::MacAddr;
@@ -44,6 +44,28 @@ pub struct Record {
     pub original_vf: Option<Vf>,
     /// What was asked for.
     pub wanted: Asked,
+}
+
+/// The index of `lo` in every namespace, which is never handed over (`LOOPBACK_IFINDEX`).
+const LOOPBACK: u32 = 1;
+
+impl Record {
+    /// What of it no ADD can have written, if anything: then somebody has edited it.
+    pub fn is_possible(&self) -> Result<(), String> {
+        let original = self.original.as_ref().map(|was| ("original.name", &was.name));
+        let names = [("owner.ifname", &self.owner.ifname)].into_iter().chain(original);
+        for (key, name) in names {
+            if name.parse::<IfName>().is_err() || name == "lo" {
+                return Err(format!("{key} {name:?} is no name of a device's interface"));
+            }
+        }
+        for (key, index) in [("index", self.identity.index), ("inside", self.identity.inside)] {
+            if index == Some(LOOPBACK) {
+                return Err(format!("identity.{key} {LOOPBACK} is that of lo"));
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Who has a device.

@@ -42,10 +42,7 @@ pub fn needed(host: &Socket, link: &Link, force: bool) -> Result<(), Error> {
             );
         }
     }
-    // A veth says the index of its other end where others say what they are made upon.
-    let upon = |other: &Link| other.peer == Some(link.index) && other.kind != "veth";
-    let upper =
-        link::list(host)?.into_iter().find(|other| upon(other) && other.index != link.index);
+    let upper = link::list(host)?.into_iter().find(|other| other.is_upon(link.index));
     match upper {
         Some(upper) => refuse(
             format!("the {} {} is made upon it", upper.kind, upper.name),

@@ -7,13 +7,13 @@ mod trunk;
 
 use cni::{Call, Code, Error, NetConf};
 use devices::{Device, DeviceId, PciAddress, PhysicalFunction, Roots, VfOf};
-use kernel::link;
-use kernel::{MacAddr, Socket};
+
+use kernel::Socket;
 
 pub use log::{Level, Log};
 use options::{DriverPolicy, Options};
 
-use crate::vf::{VfTrunk, VfWanted};
+use crate::vf::{Handle, VfTrunk, VfWanted};
 use crate::{Kind, Sought, Wanted};
 
 /// Virtual functions.
@@ -154,13 +154,8 @@ fn settings(pf: &PhysicalFunction, place: VfOf, options: &Options) -> Result<VfW
     };
     let socket = Socket::open()?;
     if let Some(mac) = vf.mac {
-        let other = holder(&socket, &uplink.name, uplink.index, place.index, mac)?;
-        if let Some(other) = other {
-            let why = format!("{other} has it already");
-            return Err(Error::config("mac", mac, &why).details(
-                "two functions of one adapter with one address take each other's packets",
-            ));
-        }
+        let (pf, pf_index) = (uplink.name.as_str(), uplink.index);
+        Handle { socket: &socket, pf, pf_index, vf: place.index }.refuse_taken(mac)?;
     }
     if let Some(trunk) = &options.trunk {
         let found = pf.representors.iter().find(|(number, _)| *number == place.index);
@@ -176,20 +171,4 @@ fn settings(pf: &PhysicalFunction, place: VfOf, options: &Options) -> Result<VfW
         vf.trunk = Some(VfTrunk::lacking(&socket, &representor.name, &trunk.0)?);
     }
     Ok(vf)
-}
-
-/// Who else of the adapter has an address.
-fn holder(
-    socket: &Socket,
-    pf: &str,
-    index: u32,
-    own: u32,
-    mac: MacAddr,
-) -> Result<Option<String>, Error> {
-    let vfs = link::list_vfs(socket, index, pf)?;
-    if let Some(vf) = vfs.iter().find(|vf| vf.index != own && vf.mac == Some(mac)) {
-        return Ok(Some(format!("VF {} of {pf}", vf.index)));
-    }
-    let link = link::get_by_index(socket, index)?;
-    Ok(link.filter(|link| link.mac == Some(mac)).map(|_| format!("the physical function {pf}")))
 }

@@ -33,7 +33,10 @@ pub fn read(desk: &Desk, place: &VfPlace, wanted: &Wanted) -> Result<Option<Vf>,
 pub fn set(desk: &Desk, record: &mut Record, unsupported: OnUnsupported) -> Result<(), Error> {
     let asked = record.wanted.vf.clone();
     let now = if record.original.is_some() { asked.without_mac() } else { asked.clone() };
-    let set = |handle: &Handle<'_>, original: &Vf| handle.apply(original, &now, unsupported);
+    let set = |handle: &Handle<'_>, original: &Vf| {
+        now.mac.map_or(Ok(()), |mac| handle.refuse_taken(mac))?;
+        handle.apply(original, &now, unsupported)
+    };
     if let Some(in_force) = through_pf(desk, record, set)? {
         record.wanted.vf = VfWanted { mac: asked.mac, ..in_force };
     }
@@ -51,6 +54,8 @@ pub fn take_mac(
     let mut own = |mac: MacAddr| inner.run(link::set_mac(inside.index, &inside.name, mac));
     let known = record.clone();
     let done = through_pf(desk, &known, |handle, original| {
+        // Another VF may have got it since the options were read.
+        handle.refuse_taken(mac)?;
         handle.take_mac(original, mac, &mut own, &mut |original| {
             record.original_vf = Some(original.clone());
             desk.journal.write(record)

@@ -172,3 +172,24 @@ fn vfs_that_were_made_anew_are_not_taken_for_the_old_ones() {
     assert_eq!(ground.records(), [""; 0]);
     ground.call("ADD", &attached.conf, &pod).run().fails().is(7, &["deviceID"]);
 }
+
+#[test]
+fn vfs_that_are_made_anew_owe_nothing_to_what_was() {
+    need!(Sriov);
+    let ground = Ground::new(3);
+    let (pod, other) = (Pod::new(), Pod::new());
+    let conf = ground.conf(0, json!({"vlan": 100, "trust": "on"}));
+    let attached = ground.attach(&conf, &pod);
+    ground.pf.set_vfs(2);
+    let fresh = [ground.pf.state(0), ground.pf.state(1)];
+    ground.node.check(&attached).fails().is(103, &[&ground.pf.vf(0)]);
+    let theirs = ground.attach(&ground.conf(0, json!({"vlan": 7})), &other);
+    // Late, and of a VF that is no more.
+    ground.node.del(&attached).ok();
+    ground.node.check(&theirs).ok();
+    assert_eq!(ground.pf.info(0)["vlan_list"][0]["vlan"], 7);
+    ground.node.del(&theirs).ok();
+    assert_eq!([ground.pf.state(0), ground.pf.state(1)], fresh);
+    assert_eq!(ground.records(), [""; 0]);
+    assert_eq!((pod.links(), other.links()), (vec!["lo".to_owned()], vec!["lo".to_owned()]));
+}

@@ -69,3 +69,32 @@ fn all_vfs_of_an_adapter_come_and_go_at_once() {
     });
     ground.is_as_before(&pods[0]);
 }
+
+#[test]
+fn of_two_vfs_one_gets_the_address() {
+    need!(Sriov);
+    let ground = Ground::new(2);
+    let pods = [Pod::new(), Pod::new()];
+    let start = Barrier::new(2);
+    let conf = |n: u8| ground.conf(n, json!({"mac": "02:00:00:00:04:01"}));
+    let outputs = thread::scope(|scope| {
+        let add = |n: u8| {
+            let (ground, pod, start) = (&ground, &pods[usize::from(n)], &start);
+            let conf = conf(n);
+            scope.spawn(move || {
+                start.wait();
+                ground.call("ADD", &conf, pod).run()
+            })
+        };
+        [add(0), add(1)].map(|thread| thread.join().expect("an ADD"))
+    });
+    let lost = outputs.iter().position(|output| !output.succeeded());
+    let lost = lost.expect("two VFs of an adapter have one address");
+    outputs[lost].fails().is(7, &["02:00:00:00:04:01", "VF"]);
+    outputs[1 - lost].ok();
+    assert_eq!(pods[lost].links(), ["lo"]);
+    for n in [0, 1] {
+        ground.call("DEL", &conf(n), &pods[usize::from(n)]).run().ok();
+    }
+    ground.is_as_before(&pods[0]);
+}

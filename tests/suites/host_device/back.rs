@@ -213,3 +213,36 @@ fn a_device_that_a_container_removed_is_gone_and_so_is_its_record() {
     assert_eq!(node.link("dev0"), None);
     assert!(pod.link("eth0").is_some(), "the container's own link is not the node's");
 }
+
+#[test]
+fn what_a_container_made_upon_its_device_goes() {
+    let (node, pod) = (node(), Pod::new());
+    let attached = node.attach(&conf(&node), &pod);
+    pod.batch(
+        "link add mv0 link eth0 type macvlan mode bridge\nlink set eth0 up\nlink set mv0 up\n\
+         link add stays type veth peer name stays1\n",
+    );
+    node.del(&attached).ok();
+    let mut left = pod.links();
+    left.sort();
+    assert_eq!(left, ["lo", "stays", "stays1"]);
+    assert!(node.link("dev0").is_some());
+}
+
+#[test]
+fn a_journal_that_cannot_be_written_keeps_no_device() {
+    let (node, pod) = (node(), Pod::new());
+    let was = home(&node, "dev0");
+    let attached = node.attach(&conf(&node), &pod);
+    let points = node.directory().join("points");
+    node.del_call(&attached).fault(&format!("count:{}", points.display())).run().ok();
+    let points = std::fs::read_to_string(points).expect("the points");
+    let at = points.lines().position(|point| point.contains("beside its place"));
+    let at = at.expect("the record is written anew") + 1;
+    let attached = node.attach(&conf(&node), &pod);
+    let output = node.del_call(&attached).fault(&format!("fail:{at}")).run();
+    output.ok();
+    assert!(output.stderr.contains("stateDir"), "{output}");
+    assert_eq!(home(&node, "dev0"), was);
+    assert_eq!(records(&node), [""; 0]);
+}

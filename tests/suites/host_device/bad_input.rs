@@ -153,6 +153,23 @@ fn a_link_that_others_are_made_upon_is_not_given_away() {
 }
 
 #[test]
+fn what_is_made_upon_a_link_of_another_namespace_is_no_hindrance() {
+    let (node, pod) = (node(), Pod::new());
+    // A macvlan upon a link that has in its own namespace the index that the device has here.
+    let there = testkit::Netns::new();
+    let index = node.link("dev0").expect("dev0")["ifindex"].to_string();
+    there
+        .run(&["ip", "link", "add", "up0", "index", &index, "type", "veth", "peer", "name", "up1"]);
+    there.run(&["ip", "link", "add", "mv0", "link", "up0", "type", "macvlan", "mode", "bridge"]);
+    there.run(&["ip", "link", "set", "mv0", "netns", node.path()]);
+    let attached = node.attach(&conf(&node), &pod);
+    node.del(&attached).ok();
+    // One upon the device itself is.
+    node.batch("link add mv1 link dev0 type macvlan mode bridge\n");
+    refused(&node, &conf(&node), 7, &["dev0", "mv1"]);
+}
+
+#[test]
 fn a_link_that_the_kernel_keeps_in_its_namespace_is_refused_in_plain_words() {
     let node = node();
     node.batch("link add br7 type bridge\n");

@@ -195,3 +195,38 @@ fn what_a_del_has_begun_the_next_add_ends() {
     node.del(&second).ok();
     assert_eq!(home(&node, "dev0"), was);
 }
+
+#[test]
+fn a_journal_of_another_user_is_refused() {
+    let (node, pod) = (node(), Pod::new());
+    fs::create_dir(state(&node)).expect("the directory");
+    fs::set_permissions(state(&node), fs::Permissions::from_mode(0o700)).expect("a mode");
+    if std::os::unix::fs::chown(state(&node), Some(4711), None).is_err() {
+        testkit::not_run("only root can give a directory away");
+        return;
+    }
+    node.add(&conf(&node), &pod, "eth0").fails().is(7, &["stateDir", "another user"]);
+}
+
+#[test]
+fn a_record_that_no_add_wrote_moves_nothing() {
+    for (pointer, value) in [
+        ("/original/name", json!("lo")),
+        ("/original/name", json!("../../x")),
+        ("/owner/ifname", json!("lo")),
+        ("/identity/index", json!(1)),
+        ("/identity/inside", json!(1)),
+    ] {
+        let (node, pod) = (node(), Pod::new());
+        let attached = node.attach(&conf(&node), &pod);
+        let path = state(&node).join("link-dev0.json");
+        let text = fs::read_to_string(&path).expect("the record");
+        let mut record: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        *record.pointer_mut(pointer).expect(pointer) = value.clone();
+        fs::write(&path, record.to_string()).expect("the record");
+        let output = node.del(&attached);
+        assert!(output.stderr.contains("link-dev0.json"), "{pointer} {value}: {output}");
+        assert!(pod.link("lo").is_some() && pod.link("eth0").is_some(), "{pointer} {value}");
+        assert!(node.link("lo").is_some(), "{pointer} {value}");
+    }
+}

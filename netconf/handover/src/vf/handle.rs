@@ -53,6 +53,21 @@ impl Handle<'_> {
         })
     }
 
+    /// Refuses an address that the physical function or another of its VFs has. Code 7.
+    pub fn refuse_taken(&self, mac: MacAddr) -> Result<(), Error> {
+        let list = link::list_vfs(self.socket, self.pf_index, self.pf)?;
+        let other = list.iter().find(|vf| vf.index != self.vf && vf.mac == Some(mac));
+        let holder = match other {
+            Some(vf) => format!("VF {} of {}", vf.index, self.pf),
+            None => match link::get_by_index(self.socket, self.pf_index)? {
+                Some(link) if link.mac == Some(mac) => format!("the physical function {}", self.pf),
+                _ => return Ok(()),
+            },
+        };
+        Err(Error::config("mac", mac, &format!("{holder} has it already"))
+            .details("two functions of one adapter with one address take each other's packets"))
+    }
+
     /// Refuses what is wanted of a VF that the PF does not list. With [`OnUnsupported::Warn`] it is a
     /// warning.
     pub fn refuse_unlisted(
