@@ -186,3 +186,15 @@ fn status_tells_how_a_node_comes_by_vfs() {
     drop(none.sysfs.pci(PF).numbers(0x8086, 0x10c9, 0x02_0000).driver("igb").total_vfs(7));
     status(&none).fails().is(50, &["no virtual functions", PF, "sriov_numvfs"]);
 }
+
+#[test]
+fn status_tells_that_the_configured_vf_is_not_there() {
+    let machine = Machine::new();
+    let status = |device: &str| {
+        let conf = machine.conf(json!({"deviceID": device}));
+        machine.here(machine.node.call("sriov").verb("STATUS").conf(&conf)).run()
+    };
+    status(VF).ok();
+    status("0000:03:00.3").fails().is(50, &["deviceID", "0000:03:00.3"]);
+    status(PF).fails().is(7, &["deviceID", PF]);
+}

@@ -1,9 +1,13 @@
 //! The move into the container, and what the interface is to be like there.
 
+use std::net::IpAddr;
+
 use attach::ends::Ends;
 use cni::{Code, Error};
+use ipnetwork::IpNetwork;
+use kernel::address::{self, Address};
 use kernel::link::{self, Link};
-use kernel::{address, route};
+use kernel::route::{self, Described, Route};
 
 use crate::Wanted;
 use crate::desk::Desk;
@@ -13,17 +17,80 @@ use crate::{vf, virtual_function};
 /// The protocol number of routes that routers advertise (`RTPROT_RA`), which come again by themselves.
 const ADVERTISED: u8 = 9;
 
-/// What goes along with an interface: its global addresses and the routes that were set upon it.
+/// What goes along with an interface: its global addresses and the routes that were set upon it. What the
+/// record has no place for would come out as something else, and is left out with a warning; so are routes
+/// that stand on a left-out address.
 pub fn carried(desk: &Desk, link: &Link, original: &mut Original) -> Result<(), Error> {
     for ipv6 in [false, true] {
-        let addresses = address::list(&desk.host, link.index, ipv6)?;
-        let global = addresses.into_iter().filter(|a| a.global && !a.dad_failed);
-        original.addresses.extend(global.map(|a| Prefix(a.address)));
-        let routes = route::through(&desk.host, ipv6, link.index)?;
-        let lasting = routes.into_iter().filter(|r| r.route.protocol != ADVERTISED);
-        original.routes.extend(lasting.map(|r| Carried::from(r.route)));
+        let mut left: Vec<Address> = Vec::new();
+        let mut kept: Vec<IpNetwork> = Vec::new();
+        for address in address::list(&desk.host, link.index, ipv6)? {
+            match why_not(&address) {
+                // The kernel makes it anew, or it is another host's.
+                _ if address.dad_failed || is_link_local(&address) => {}
+                None => kept.push(address.address),
+                Some(why) => {
+                    warn_of(&link.name, &format!("the address {}", address.address), why);
+                    left.push(address);
+                }
+            }
+        }
+        let described = route::described(&desk.host, ipv6, link.index)?;
+        let lasting = described.into_iter().filter(|r| r.route.protocol != ADVERTISED);
+        let (plain, beyond): (Vec<_>, Vec<_>) = lasting.partition(|r| r.beyond.is_empty());
+        for Described { route, beyond } in beyond {
+            warn_of(&link.name, &format!("the route {route}"), &beyond.join(", "));
+        }
+        let (on_link, behind): (Vec<Route>, Vec<Route>) =
+            plain.into_iter().map(|described| described.route).partition(|r| r.gw.is_none());
+        let mut reached = kept.clone();
+        reached.extend(on_link.iter().map(|route| route.dst));
+        for route in on_link.into_iter().chain(behind) {
+            if let Some(lost) = left.iter().find(|lost| needs(&route, lost, &reached)) {
+                let why = format!("it needs the address {}", lost.address);
+                warn_of(&link.name, &format!("the route {route}"), &why);
+            } else {
+                original.routes.push(Carried::from(route));
+            }
+        }
+        original.addresses.extend(kept.into_iter().map(Prefix));
     }
     Ok(())
+}
+
+fn warn_of(link: &str, what: &str, why: &str) {
+    cni::warn(format_args!(
+        "useInterfaceNetwork: {what} of {link} does not go along, and will not come back: {why}"
+    ));
+}
+
+/// What makes an address more than a record can say, as `ip` calls it.
+fn why_not(address: &Address) -> Option<&'static str> {
+    let Address { global, peer, no_prefix_route, .. } = address;
+    match (peer, no_prefix_route, global) {
+        (Some(_), ..) => Some("peer"),
+        (_, true, _) => Some("noprefixroute"),
+        (.., false) => Some("its scope is not global"),
+        _ => None,
+    }
+}
+
+fn is_link_local(address: &Address) -> bool {
+    matches!(address.address, IpNetwork::V6(net) if net.ip().is_unicast_link_local())
+}
+
+/// True for a route that the kernel refuses without this address: it is the source, or the gateway is
+/// reached by it alone.
+fn needs(route: &Route, lost: &Address, reached: &[IpNetwork]) -> bool {
+    let by_source = route.src == Some(lost.address.ip());
+    let by_gateway = |gw: IpAddr| {
+        // The prefix of an address with a peer is the peer's.
+        let network =
+            lost.peer.map_or(Ok(lost.address), |peer| IpNetwork::new(peer, lost.address.prefix()));
+        let here = network.is_ok_and(|network| network.contains(gw));
+        here && reached.iter().all(|network| !network.contains(gw))
+    };
+    by_source || (!route.onlink && route.gw.is_some_and(by_gateway))
 }
 
 /// Asks a VF's physical function, with its lock held.

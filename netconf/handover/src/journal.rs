@@ -125,11 +125,16 @@ impl Journal {
             return Err(self.failed("lock", &path, &e));
         }
         let lock = Lock::take("stateDir", &path, DIRECTORY_MODE, patience).map_err(|e| {
-            let holder = fs::read_to_string(&path).unwrap_or_default();
-            if e.code == Code::TRY_AGAIN && !holder.is_empty() {
-                return e.details(format!("it is held by {}", holder.trim_end()));
+            if e.code != Code::TRY_AGAIN {
+                return e;
             }
-            e
+            // What is no file, a FIFO say, would keep a reader for ever.
+            let holder = read(&path).unwrap_or_default();
+            let holder = String::from_utf8_lossy(&holder);
+            if holder.is_empty() {
+                return e;
+            }
+            e.details(format!("it is held by {}", holder.trim_end()))
         })?;
         // For people who wait; nothing depends on it.
         let _ = fs::write(&path, format!("process {}: {who}\n", std::process::id()));

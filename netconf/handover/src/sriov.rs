@@ -61,7 +61,8 @@ impl Kind for Sriov {
         let options = Options::parse(conf, None)?;
         let roots = Roots::system();
         if let Some(address) = Options::device(conf)? {
-            let device = find(&roots, address)?;
+            let device =
+                find(&roots, address).map_err(|e| Error { code: Code::NOT_AVAILABLE, ..e })?;
             virtual_function(&device)?;
             return suits(&device, &options);
         }

@@ -152,7 +152,16 @@ impl Raw {
         let others =
             [("device", &self.device), ("hwaddr", &self.hwaddr), ("kernelpath", &self.kernelpath)];
         let mut others = others.into_iter().filter(|(_, text)| !text.is_empty());
-        match (id, others.next()) {
+        let other = others.next();
+        if let (Some((key, text)), Some((second, also))) = (other, others.next()) {
+            // Which of them is right cannot be known, and the wrong one may be the node's uplink.
+            return Err(Error::new(
+                Code::CONFIG,
+                format!("{key} {text:?} and {second} {also:?}: the device is named twice"),
+            )
+            .details("leave out the one that is not meant"));
+        }
+        match (id, other) {
             (Some((key, id)), Some((other, text))) => Err(Error::new(
                 Code::CONFIG,
                 format!("{key} {id} and {other} {text:?}: the device is named twice"),

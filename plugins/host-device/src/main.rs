@@ -43,7 +43,8 @@ impl Kind for HostDevice {
         }
         match find::device(&config) {
             Ok(_) => Ok(()),
-            Err(_) if is_lent(conf, &config.sought)? => Ok(()),
+            // A device of a bus stays there while its interface is in a container.
+            Err(_) if config.sought.id.is_none() && is_lent(conf, &config.sought)? => Ok(()),
             Err(e) => Err(Error { code: Code::NOT_AVAILABLE, ..e }),
         }
     }

@@ -3,6 +3,7 @@
 mod devices;
 mod failure;
 mod nad;
+mod plain;
 
 use std::io::{self, BufWriter, Write as _};
 use std::process::ExitCode;

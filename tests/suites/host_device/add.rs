@@ -210,6 +210,80 @@ fn addresses_and_routes_go_along_and_come_back() {
 }
 
 #[test]
+fn what_would_come_out_altered_does_not_go_along_and_is_told() {
+    let (node, pod) = (node(), node_pod());
+    node.batch(
+        "addr add 10.9.0.7/24 dev dev0\naddr add fd00:9::7/64 dev dev0 nodad\n\
+         addr add 10.8.0.1 peer 10.8.0.2/32 dev dev0\naddr add 10.7.0.1/24 dev dev0 noprefixroute\n\
+         addr add 169.254.7.7/16 dev dev0 scope link\naddr add fd00:8::1/64 dev dev0 nodad noprefixroute\n\
+         route add 10.70.0.0/16 via inet6 fd00:9::1 dev dev0\n\
+         route add 10.71.0.0/16 via 10.9.0.1 dev dev0 tos 0x10\n\
+         route add 10.72.0.0/16 nexthop via 10.9.0.1 dev dev0 nexthop via 10.9.0.2 dev dev0\n\
+         route add 10.73.0.0/16 via 10.9.0.1 dev dev0 window 1000\n\
+         route add 10.74.0.0/16 via 10.9.0.1 dev dev0 realm 5\n\
+         route add 10.75.0.0/16 via 10.9.0.1 dev dev0 mtu lock 1200\n\
+         route add 10.76.0.0/16 via 10.8.0.2 dev dev0\n\
+         route add 10.77.0.0/16 via 10.9.0.1 dev dev0 src 10.7.0.1\n\
+         route add fd00:70::/32 from fd00:9::/64 via fd00:9::1 dev dev0\n\
+         route add fd00:71::/32 via fd00:9::1 dev dev0 expires 600\n\
+         route add 10.80.0.0/16 via 10.9.0.1 dev dev0 mtu 1300 metric 9\n\
+         route add fd00:80::/32 via fd00:9::1 dev dev0\n",
+    );
+    let conf = with(bare(&node), json!({"useInterfaceNetwork": true}));
+    let output = node.add(&conf, &pod, "eth0");
+    let attached = node.attached(&conf, &pod, "eth0", &output);
+    let left = [
+        ("the address 10.8.0.1/32", "peer"),
+        ("the address 10.7.0.1/24", "noprefixroute"),
+        ("the address 169.254.7.7/16", "scope"),
+        ("the address fd00:8::1/64", "noprefixroute"),
+        ("the route 10.70.0.0/16", "via a gateway of the other family"),
+        ("the route 10.71.0.0/16", "tos"),
+        ("the route 10.72.0.0/16", "nexthop"),
+        ("the route 10.73.0.0/16", "window"),
+        ("the route 10.74.0.0/16", "realm"),
+        ("the route 10.75.0.0/16", "lock"),
+        ("the route 10.76.0.0/16", "10.8.0.1"),
+        ("the route 10.77.0.0/16", "10.7.0.1"),
+        ("the route fd00:70::/32", "from"),
+        ("the route fd00:71::/32", "expires"),
+    ];
+    for (what, why) in left {
+        let start = format!("useInterfaceNetwork: {what}");
+        let told: Vec<&str> =
+            output.stderr.lines().filter(|line| line.starts_with(&start)).collect();
+        assert!(matches!(told[..], [line] if line.contains(why)), "{what}: {told:?}\n{output}");
+    }
+    assert_eq!(output.stderr.lines().count(), left.len(), "{output}");
+    assert_eq!(pod.addresses("eth0"), ["10.9.0.7/24", "fd00:9::7/64"]);
+    let told = attached.result["routes"].as_array().expect("routes");
+    let mut told: Vec<&str> = told.iter().map(|r| r["dst"].as_str().expect("text")).collect();
+    told.sort_unstable();
+    assert_eq!(told, ["10.80.0.0/16", "fd00:80::/32"]);
+    node.check(&attached).ok();
+    node.del(&attached).ok();
+}
+
+#[test]
+fn a_route_by_a_nexthop_object_does_not_go_along_even_where_it_tells_no_link() {
+    let (node, pod) = (node(), node_pod());
+    let conf = with(bare(&node), json!({"useInterfaceNetwork": true}));
+    for compatible in ["1", "0"] {
+        node.batch("addr add 10.9.0.7/24 dev dev0\nnexthop add id 5 via 10.9.0.1 dev dev0\n");
+        node.run(&["ip", "route", "add", "10.70.0.0/16", "nhid", "5"]);
+        node.run(&["sysctl", "-qw", &format!("net.ipv4.nexthop_compat_mode={compatible}")]);
+        let output = node.add(&conf, &pod, "eth0");
+        let attached = node.attached(&conf, &pod, "eth0", &output);
+        assert!(output.stderr.contains("the route 10.70.0.0/16"), "{compatible}: {output}");
+        assert!(output.stderr.contains("nhid"), "{compatible}: {output}");
+        assert!(attached.result["routes"].is_null(), "{compatible}: {:?}", attached.result);
+        node.del(&attached).ok();
+        // The address has come back with it; the next round sets it again.
+        node.run(&["ip", "addr", "flush", "dev", "dev0"]);
+    }
+}
+
+#[test]
 fn without_being_asked_for_addresses_stay_behind() {
     let (node, pod) = (node(), node_pod());
     node.run(&["ip", "addr", "add", "10.9.0.7/24", "dev", "dev0"]);

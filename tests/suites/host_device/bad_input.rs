@@ -50,6 +50,12 @@ fn options_that_make_no_sense_are_refused_by_name() {
             json!({"device": "", "runtimeConfig": {"deviceID": "0000:ff:1f.5"}, "deviceID": "0000:ff:1f.6"}),
             &["runtimeConfig.deviceID", "deviceID"],
         ),
+        (json!({"hwaddr": MAC}), &["device \"dev0\" and hwaddr", MAC, "twice"]),
+        (json!({"kernelpath": "/sys/devices/x"}), &["device \"dev0\" and kernelpath", "twice"]),
+        (
+            json!({"device": "", "hwaddr": MAC, "kernelpath": "/sys/devices/x"}),
+            &["hwaddr", "and kernelpath", "twice"],
+        ),
         (json!({"mtu": -1}), &["mtu", "-1"]),
         (json!({"mtu": 67}), &["mtu", "67"]),
         (json!({"mac": "01:00:00:00:00:01"}), &["mac", "multicast"]),

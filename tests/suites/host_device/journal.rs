@@ -49,6 +49,17 @@ fn links_in_the_journal_lead_nowhere() {
 }
 
 #[test]
+fn a_fifo_in_the_place_of_a_lock_is_refused_at_once() {
+    let (node, pod) = (node(), Pod::new());
+    fs::create_dir(state(&node)).expect("the directory");
+    let lock = state(&node).join("link-dev0.lock");
+    node.run(&["mkfifo", lock.to_str().expect("a path")]);
+    node.add(&conf(&node), &pod, "eth0").fails().is(5, &["link-dev0.lock", "FIFO"]);
+    fs::remove_file(&lock).expect("the FIFO");
+    node.del(&node.attach(&conf(&node), &pod)).ok();
+}
+
+#[test]
 fn a_damaged_record_is_named_and_costs_nothing_while_the_device_is_here() {
     let node = node();
     let was = home(&node, "dev0");

@@ -269,3 +269,21 @@ fn a_device_with_addresses_of_its_own_is_given_away_by_its_id() {
     assert_eq!(pod.addresses("net1"), attached.addresses());
     machine.del(&attached).ok();
 }
+
+#[test]
+fn status_tells_that_the_configured_device_is_not_there_though_a_record_says_so() {
+    let machine = Machine::new();
+    let device = machine.sysfs.pci(VF).numbers(0x8086, 0x10ca, 0x02_0000).driver("vfio-pci");
+    let conf = machine.conf(json!({"deviceID": VF}));
+    let status = || machine.here(machine.node.call("host-device").verb("STATUS").conf(&conf)).run();
+    status().ok();
+    let attached = machine.attach(&conf, &machine.node.pod());
+    status().ok();
+    // As `sriov_numvfs` 0 does it.
+    let directory = device.directory().to_owned();
+    drop(device);
+    fs::rename(&directory, machine.sysfs.sys().join("aside")).expect("the device");
+    status().fails().is(50, &[VF]);
+    machine.del(&attached).ok();
+    status().fails().is(50, &[VF]);
+}

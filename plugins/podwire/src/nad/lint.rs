@@ -9,6 +9,7 @@ use clap::Args;
 
 use super::read_all;
 use crate::failure::Failure;
+use crate::plain::plain;
 
 /// Says what is wrong in files of NetworkAttachmentDefinitions and pods
 ///
@@ -35,7 +36,7 @@ pub fn run(arguments: &Arguments, out: &mut impl Write) -> Result<ExitCode, Fail
     let mut wrong = false;
     for finding in findings {
         wrong |= arguments.strict || finding.severity == Severity::Error;
-        writeln!(out, "{finding}")?;
+        writeln!(out, "{}", plain(&finding.to_string()))?;
     }
     Ok(if wrong { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }

@@ -12,6 +12,7 @@ use cni::{Code, Error, IfName, Json};
 
 use super::{called, read, read_all};
 use crate::failure::Failure;
+use crate::plain::{plain, plain_lines};
 
 /// Shows what Multus will hand each plugin for a pod: environment and stdin
 #[derive(Debug, Args)]
@@ -77,14 +78,15 @@ pub fn run(arguments: &Arguments, out: &mut impl Write) -> Result<ExitCode, Fail
     let (pod, attachments) = rendered(arguments)?;
     for attachment in &attachments {
         for warning in &attachment.delegate.warnings {
-            cni::warn(format_args!("podwire: warning: {}: {warning}", attachment.delegate.name));
+            let text = format!("{}: {warning}", attachment.delegate.name);
+            cni::warn(format_args!("podwire: warning: {}", plain(&text)));
         }
     }
     if arguments.json {
         let all: Json = attachments.iter().map(Attachment::json).collect();
-        writeln!(out, "{}", all.pretty())?;
+        writeln!(out, "{}", plain_lines(&all.pretty()))?;
     } else {
-        writeln!(out, "pod {}", pod.path())?;
+        writeln!(out, "pod {}", plain(&pod.path()))?;
         attachments.iter().try_for_each(|attachment| attachment.print(out))?;
     }
     Ok(ExitCode::SUCCESS)
@@ -165,12 +167,12 @@ fn attachment(
 impl Attachment {
     fn print(&self, out: &mut impl Write) -> io::Result<()> {
         let Self { delegate, interface, calls } = self;
-        write!(out, "\n{interface}: {}", delegate.name)?;
+        write!(out, "\n{interface}: {}", plain(&delegate.name))?;
         if let Some(device) = &delegate.device_id {
-            write!(out, ", device {device}")?;
+            write!(out, ", device {}", plain(device))?;
         }
         if let Some(resource) = &delegate.resource {
-            write!(out, " of {resource}")?;
+            write!(out, " of {}", plain(resource))?;
         }
         writeln!(out)?;
         for (lost, family) in
@@ -184,15 +186,15 @@ impl Attachment {
             writeln!(out, "  gets the default route through {gateway} after ADD")?;
         }
         for (call, result_of) in calls {
-            writeln!(out, "\n  {}", call.plugin)?;
+            writeln!(out, "\n  {}", plain(&call.plugin))?;
             for (key, value) in &call.environment {
-                writeln!(out, "    {key}={value}")?;
+                writeln!(out, "    {key}={}", plain(value))?;
             }
             if let Some(plugin) = result_of {
-                writeln!(out, "    and, as prevResult, the result of {plugin}")?;
+                writeln!(out, "    and, as prevResult, the result of {}", plain(plugin))?;
             }
             for line in call.stdin.pretty().lines() {
-                writeln!(out, "    {line}")?;
+                writeln!(out, "    {}", plain(line))?;
             }
         }
         Ok(())

@@ -146,3 +146,60 @@ fn render_refuses_what_cannot_be() {
         assert!(output.stdout.is_empty(), "{output:?}");
     }
 }
+
+/// Characters that steer a terminal, or turn what follows around: as JSON and YAML write them, and as they
+/// are.
+const STEERING: [(&str, char); 6] = [
+    ("\\u001b", '\u{1b}'),
+    ("\\u0007", '\u{7}'),
+    ("\\u009b", '\u{9b}'),
+    ("\\u202e", '\u{202e}'),
+    ("\\u2066", '\u{2066}'),
+    ("\\u2069", '\u{2069}'),
+];
+
+/// Asserts that none of them came through, and that what messages hold of them was written out: control
+/// characters are blanks there.
+#[track_caller]
+fn is_tame(shown: &[u8]) {
+    let shown = text(shown);
+    for (written, raw) in STEERING {
+        assert!(!shown.contains(raw), "{written} came through: {shown:?}");
+    }
+    assert!(shown.contains("\\u202e\\u2066\\u2069"), "{shown:?}");
+}
+
+#[test]
+fn manifests_cannot_steer_the_terminal() {
+    let evil: String = STEERING.iter().map(|(written, _)| *written).collect();
+    let conf = format!(r#"{{"cniVersion": "1.0.0", "type": "bridge", "{evil}k": "{evil}v"}}"#);
+    let network = json!({
+        "apiVersion": "k8s.cni.cncf.io/v1", "kind": "NetworkAttachmentDefinition",
+        "metadata": {"name": "a"}, "spec": {"config": conf},
+    });
+    // A key of the configuration, and the object's name.
+    is_tame(&call(&["lint", "-"], &network.to_string()).stdout);
+    let evil: String = STEERING.iter().map(|(_, raw)| *raw).collect();
+    let mut named = network.clone();
+    named["metadata"]["name"] = json!(evil);
+    is_tame(&call(&["lint", "-"], &named.to_string()).stdout);
+
+    let pod = |networks: &str| {
+        let annotations = json!({"k8s.v1.cni.cncf.io/networks": networks});
+        json!({"kind": "Pod", "metadata": {"name": "p", "annotations": annotations}}).to_string()
+    };
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("a.json");
+    std::fs::write(&file, network.to_string()).expect("a file");
+    let file = file.to_str().expect("UTF-8");
+    let arguments = ["render", "--nad", file, "--pod", "-"];
+    let output = call(&arguments, &pod("a"));
+    assert!(output.status.success(), "{output:?}");
+    is_tame(&output.stdout);
+    let output = call(&[&arguments[..], &["--json"]].concat(), &pod("a"));
+    is_tame(&output.stdout);
+    let all: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(all[0]["calls"][0]["stdin"][format!("{evil}k")], format!("{evil}v"));
+    // The error names what is wrong.
+    is_tame(&call(&arguments, &pod(&format!("{evil}/x"))).stderr);
+}
