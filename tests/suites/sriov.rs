@@ -154,7 +154,7 @@ fn what_cannot_be_given_away_is_refused_with_what_would_help() {
         (json!({"deviceID": ""}), &["deviceID", "resourceName", "requests", "capabilities"]),
         (json!({"deviceID": PF}), &["deviceID", PF, "physical function", "host-device"]),
         (json!({"deviceID": "0000:7f:00.0"}), &["deviceID", "0000:7f:00.0"]),
-        (json!({"deviceID": "../../sys"}), &["deviceID", "../../sys"]),
+        (json!({"deviceID": "../../sys"}), &["deviceID \"../../sys\": not the name"]),
         (json!({"pciBusID": PF}), &["pciBusID", PF, "deviceID", VF]),
         (
             json!({"driverPolicy": "require-userspace"}),

@@ -15,7 +15,7 @@ use kernel::{Lock, Netns};
 
 use crate::back::back;
 use crate::del::{adding, speaks_through_interface};
-use crate::desk::Desk;
+use crate::desk::{Desk, Survey};
 use crate::journal::Entry;
 use crate::record::{
     Asked, Identity, Original, Owner, Phase, Prefix, Record, VERSION, VfPlace, assignable,
@@ -36,15 +36,16 @@ pub fn add<K: Kind>(kind: &K, call: &Call) -> Result<AddResult, Error> {
     let desk = Desk::open(&call.conf, adding(&call.attachment))?;
     let cookie = ends.netns.cookie()?;
 
-    settle(&desk, &call.attachment, &sought)?;
+    settle(&desk, &call.attachment, &sought, Desk::survey)?;
     let mut wanted = kind.wanted(call).or_else(|e| {
         // Somebody may have got it between the two looks.
-        settle(&desk, &call.attachment, &sought)?;
+        settle(&desk, &call.attachment, &sought, Desk::stock)?;
         Err(e)
     })?;
     let id = wanted.device.id.clone();
     let mut lock = Some(desk.lock(&id)?);
-    if settle_locked(&desk, &call.attachment, &id)? {
+    // The survey has told of the damaged ones; where the id is sought, there was none.
+    if settle_locked(&desk, &call.attachment, &id, sought.id.is_none())? {
         // It was found before it came back.
         wanted = kind.wanted(call)?;
         if wanted.device.id != id {
@@ -64,17 +65,23 @@ pub fn add<K: Kind>(kind: &K, call: &Call) -> Result<AddResult, Error> {
 }
 
 /// Looks for the device in the journal, and gives it back to the node where its owner is gone.
-fn settle(desk: &Desk, attachment: &Attachment, sought: &Sought) -> Result<(), Error> {
+/// Damaged records are left to `survey` and to whoever takes the device.
+fn settle(
+    desk: &Desk,
+    attachment: &Attachment,
+    sought: &Sought,
+    survey: fn(&Desk) -> Result<Survey, Error>,
+) -> Result<(), Error> {
     let ids = if let Some(id) = &sought.id {
         vec![id.clone()]
     } else {
-        let records = desk.survey()?.records;
+        let records = survey(desk)?.records;
         records.into_iter().filter(|(id, r)| sought.means(id, r)).map(|(id, _)| id).collect()
     };
     for id in ids {
-        if desk.journal.read(&id)? != Entry::Nothing {
+        if matches!(desk.journal.read(&id)?, Entry::Whole(_)) {
             let _lock = desk.lock(&id)?;
-            settle_locked(desk, attachment, &id)?;
+            settle_locked(desk, attachment, &id, false)?;
         }
     }
     Ok(())
@@ -82,10 +89,16 @@ fn settle(desk: &Desk, attachment: &Attachment, sought: &Sought) -> Result<(), E
 
 /// Code 11 when another container has the device, 101 when this one has. What a dead owner left is given
 /// back first: true then.
-fn settle_locked(desk: &Desk, attachment: &Attachment, id: &DeviceId) -> Result<bool, Error> {
+fn settle_locked(
+    desk: &Desk,
+    attachment: &Attachment,
+    id: &DeviceId,
+    damage_is_told: bool,
+) -> Result<bool, Error> {
     let record = match desk.journal.read(id)? {
         Entry::Nothing => return Ok(false),
         Entry::Whole(record) => record,
+        Entry::Damaged(_) if damage_is_told => return Ok(false),
         Entry::Damaged(why) => {
             // The device is where it is found: on the node, or ADD fails for want of it. What it was
             // like before cannot be known any more.
@@ -102,7 +115,9 @@ fn settle_locked(desk: &Desk, attachment: &Attachment, id: &DeviceId) -> Result<
                 .details(format!("DEL {attachment} before it is added again")))
         }
         Standing::Held => {
-            let name = record.original.as_ref().map(|was| format!(" ({})", was.name));
+            let name = record.original.as_ref().map(|was| &was.name);
+            let name =
+                name.filter(|name| **name != id.to_string()).map(|name| format!(" ({name})"));
             Err(Error::new(
                 Code::TRY_AGAIN,
                 format!("{id}{} is attached to {owner}", name.unwrap_or_default()),

@@ -55,15 +55,21 @@ impl Desk {
 
     /// Everything in the journal; damaged records are told on stderr.
     pub fn survey(&self) -> Result<Survey, Error> {
+        let survey = self.stock()?;
+        for (_, why) in &survey.damaged {
+            cni::warn(format_args!("the journal is damaged: {why}"));
+        }
+        Ok(survey)
+    }
+
+    /// The same without a word.
+    pub fn stock(&self) -> Result<Survey, Error> {
         let mut survey = Survey::default();
         for id in self.journal.list()? {
             match self.journal.read(&id)? {
                 Entry::Nothing => {}
                 Entry::Whole(record) => survey.records.push((id, *record)),
-                Entry::Damaged(why) => {
-                    cni::warn(format_args!("the journal is damaged: {why}"));
-                    survey.damaged.push((id, why));
-                }
+                Entry::Damaged(why) => survey.damaged.push((id, why)),
             }
         }
         Ok(survey)

@@ -98,7 +98,7 @@ fn missing_id() -> Error {
 
 fn find(roots: &Roots, address: PciAddress) -> Result<Device, Error> {
     let found = roots.device(&DeviceId::Pci(address));
-    found.map_err(|e| e.while_(format_args!("deviceID \"{address}\"")))
+    found.map_err(|e| e.while_("deviceID"))
 }
 
 fn virtual_function(device: &Device) -> Result<VfOf, Error> {

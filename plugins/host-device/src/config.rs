@@ -174,20 +174,16 @@ impl Raw {
     }
 
     fn parse_id(key: &str, text: &str) -> Result<DeviceId, Error> {
-        let named = |e: Error| Error { msg: format!("{key}: {}", e.msg), ..e };
         if key == "pciBusID" {
-            return Ok(DeviceId::Pci(text.parse::<PciAddress>().map_err(named)?));
+            return PciAddress::under(key, text).map(DeviceId::Pci);
         }
-        text.parse().map_err(named)
+        DeviceId::under(key, text)
     }
 
     fn parse_other(key: &str, text: &str) -> Result<By, Error> {
         match key {
             "device" => Ok(By::Name(config::link_name(key, text)?.as_str().to_owned())),
-            "hwaddr" => match text.parse() {
-                Ok(mac) => Ok(By::Mac(mac)),
-                Err(e) => Err(Error { msg: format!("{key}: {}", e.msg), ..e }),
-            },
+            "hwaddr" => MacAddr::under(key, text).map(By::Mac),
             _ => Ok(By::Path(PathBuf::from(text))),
         }
     }

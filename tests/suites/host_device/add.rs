@@ -129,7 +129,7 @@ fn a_device_is_found_by_its_alternative_name() {
     let attached = node.attach(&conf, &pod);
     node.check(&attached).ok();
     let error = node.add(&conf, &node.pod(), "eth0").fails();
-    error.is(11, &["dev0", &pod.id]);
+    error.is(11, &["dev0 is attached to", &pod.id]);
     node.del(&attached).ok();
     assert_eq!(home(&node, "dev0"), was);
 }

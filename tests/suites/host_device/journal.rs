@@ -73,7 +73,7 @@ fn a_damaged_record_is_named_and_costs_nothing_while_the_device_is_here() {
         let pod = node.pod();
         let output = node.add(&conf(&node), &pod, "eth0");
         let attached = node.attached(&conf(&node), &pod, "eth0", &output);
-        assert!(output.stderr.contains("link-dev0.json"), "{output}");
+        assert_eq!(output.stderr.matches("link-dev0.json").count(), 1, "{output}");
         node.check(&attached).ok();
         node.del(&attached).ok();
         assert_eq!(home(&node, "dev0"), was);
@@ -90,8 +90,10 @@ fn a_damaged_record_of_a_device_that_is_away_keeps_it_from_being_lost() {
     let text = fs::read(&record).expect("a record");
     for damaged in [&b""[..], b"{\"version\": 9}", &text[..text.len() / 2]] {
         fs::write(&record, damaged).expect("a file");
-        let error = node.add(&conf(&node), &node.pod(), "eth0").fails();
+        let output = node.add(&conf(&node), &node.pod(), "eth0");
+        let error = output.fails();
         assert!(error.text().contains("dev0"), "{error}");
+        assert_eq!(output.stderr.matches("link-dev0.json").count(), 1, "{output}");
         let output = node.del(&attached);
         let error = output.fails();
         error.is(5, &["link-dev0.json", "eth0"]);

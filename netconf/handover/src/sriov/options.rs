@@ -157,8 +157,7 @@ impl Raw {
         let mut found: Option<(&str, PciAddress)> = None;
         for (key, text) in places.into_iter().filter(|(_, text)| !text.is_empty()) {
             let value = format_args!("{text:?}");
-            let id: DeviceId =
-                text.parse().map_err(|e: Error| e.while_(format_args!("{key} {value}")))?;
+            let id = DeviceId::under(key, text)?;
             let Some(address) = id.pci() else {
                 return Err(Error::config(key, value, "a VF has a PCI address").details(
                     "subfunctions and other auxiliary devices are for the plugin host-device",
