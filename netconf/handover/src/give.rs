@@ -66,12 +66,12 @@ fn warn_of(link: &str, what: &str, why: &str) {
 
 /// What makes an address more than a record can say, as `ip` calls it.
 fn why_not(address: &Address) -> Option<&'static str> {
-    let Address { global, peer, no_prefix_route, .. } = address;
-    match (peer, no_prefix_route, global) {
-        (Some(_), ..) => Some("peer"),
-        (_, true, _) => Some("noprefixroute"),
-        (.., false) => Some("its scope is not global"),
-        _ => None,
+    // One with `noprefixroute` is NetworkManager's, which makes the very route that the kernel would have:
+    // where nobody makes it, the kernel shall.
+    match (address.peer, address.global) {
+        (Some(_), _) => Some("peer"),
+        (None, false) => Some("its scope is not global"),
+        (None, true) => None,
     }
 }
 

@@ -214,8 +214,7 @@ fn what_would_come_out_altered_does_not_go_along_and_is_told() {
     let (node, pod) = (node(), node_pod());
     node.batch(
         "addr add 10.9.0.7/24 dev dev0\naddr add fd00:9::7/64 dev dev0 nodad\n\
-         addr add 10.8.0.1 peer 10.8.0.2/32 dev dev0\naddr add 10.7.0.1/24 dev dev0 noprefixroute\n\
-         addr add 169.254.7.7/16 dev dev0 scope link\naddr add fd00:8::1/64 dev dev0 nodad noprefixroute\n\
+         addr add 10.8.0.1 peer 10.8.0.2/32 dev dev0\naddr add 169.254.7.7/16 dev dev0 scope link\n\
          route add 10.70.0.0/16 via inet6 fd00:9::1 dev dev0\n\
          route add 10.71.0.0/16 via 10.9.0.1 dev dev0 tos 0x10\n\
          route add 10.72.0.0/16 nexthop via 10.9.0.1 dev dev0 nexthop via 10.9.0.2 dev dev0\n\
@@ -223,7 +222,7 @@ fn what_would_come_out_altered_does_not_go_along_and_is_told() {
          route add 10.74.0.0/16 via 10.9.0.1 dev dev0 realm 5\n\
          route add 10.75.0.0/16 via 10.9.0.1 dev dev0 mtu lock 1200\n\
          route add 10.76.0.0/16 via 10.8.0.2 dev dev0\n\
-         route add 10.77.0.0/16 via 10.9.0.1 dev dev0 src 10.7.0.1\n\
+         route add 10.77.0.0/16 via 10.9.0.1 dev dev0 src 10.8.0.1\n\
          route add fd00:70::/32 from fd00:9::/64 via fd00:9::1 dev dev0\n\
          route add fd00:71::/32 via fd00:9::1 dev dev0 expires 600\n\
          route add 10.80.0.0/16 via 10.9.0.1 dev dev0 mtu 1300 metric 9\n\
@@ -234,9 +233,7 @@ fn what_would_come_out_altered_does_not_go_along_and_is_told() {
     let attached = node.attached(&conf, &pod, "eth0", &output);
     let left = [
         ("the address 10.8.0.1/32", "peer"),
-        ("the address 10.7.0.1/24", "noprefixroute"),
         ("the address 169.254.7.7/16", "scope"),
-        ("the address fd00:8::1/64", "noprefixroute"),
         ("the route 10.70.0.0/16", "via a gateway of the other family"),
         ("the route 10.71.0.0/16", "tos"),
         ("the route 10.72.0.0/16", "nexthop"),
@@ -244,7 +241,7 @@ fn what_would_come_out_altered_does_not_go_along_and_is_told() {
         ("the route 10.74.0.0/16", "realm"),
         ("the route 10.75.0.0/16", "lock"),
         ("the route 10.76.0.0/16", "10.8.0.1"),
-        ("the route 10.77.0.0/16", "10.7.0.1"),
+        ("the route 10.77.0.0/16", "10.8.0.1"),
         ("the route fd00:70::/32", "from"),
         ("the route fd00:71::/32", "expires"),
     ];
@@ -262,6 +259,29 @@ fn what_would_come_out_altered_does_not_go_along_and_is_told() {
     assert_eq!(told, ["10.80.0.0/16", "fd00:80::/32"]);
     node.check(&attached).ok();
     node.del(&attached).ok();
+}
+
+#[test]
+fn an_address_without_prefix_route_goes_along_and_gets_one() {
+    // As NetworkManager sets addresses: it makes the route itself, with a metric.
+    let (node, pod) = (node(), node_pod());
+    node.batch(
+        "addr add 10.9.0.7/24 dev dev0 noprefixroute\naddr add fd00:9::7/64 dev dev0 nodad noprefixroute\n\
+         route add 10.9.0.0/24 dev dev0 proto kernel scope link src 10.9.0.7 metric 100\n\
+         route add 10.80.0.0/16 via 10.9.0.1 dev dev0 proto static metric 100\n",
+    );
+    let conf = with(bare(&node), json!({"useInterfaceNetwork": true}));
+    let output = node.add(&conf, &pod, "eth0");
+    let attached = node.attached(&conf, &pod, "eth0", &output);
+    assert_eq!(output.stderr, "");
+    assert_eq!(pod.addresses("eth0"), ["10.9.0.7/24", "fd00:9::7/64"]);
+    assert!(ping(&pod, FAR));
+    node.check(&attached).ok();
+    node.del(&attached).ok();
+    for route in ["10.9.0.0/24", "10.80.0.0/16"] {
+        let routes = node.ip(&["route", "show", route]);
+        assert!(!routes.as_array().unwrap().is_empty(), "{route}: {routes}");
+    }
 }
 
 #[test]
