@@ -28,7 +28,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "nad", "kernel", "cni",
         ],
     ),
-    ("tests", &["testkit", "cni", "kernel", "ipam"]),
+    ("tests", &["testkit", "cni", "kernel", "ipam", "nad"]),
 ];
 
 /// Large libraries that the operator's tool alone may carry.

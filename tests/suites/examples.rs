@@ -61,9 +61,20 @@ impl Example {
             if conf["ipam"]["type"] == "host-local" {
                 conf["ipam"]["dataDir"] = json!(node.leases());
             }
+            if conf["type"] == "host-device" {
+                conf["stateDir"] = json!(node.directory().join("devices"));
+            }
             conf
         };
         self.plugins().map(conf).collect()
+    }
+
+    /// Makes what a network takes for granted: a device to give away, with a cable in it.
+    fn prepare(&self, node: &Node) {
+        for device in self.plugins().filter_map(|plugin| plugin["device"].as_str()) {
+            node.run(&["ip", "link", "add", device, "type", "veth", "peer", "name", "cable0"]);
+            node.run(&["ip", "link", "set", "cable0", "up"]);
+        }
     }
 
     /// `conf` with the runtime's arguments that it is capable of. STATUS and GC never have any.
@@ -175,6 +186,7 @@ fn try_those(choose: impl Fn(&Example) -> bool) {
     assert!(!chosen.is_empty(), "no example of this kind");
     for example in chosen {
         let node = Node::new();
+        example.prepare(&node);
         let before = node.snapshot();
         example.live(&node, &node.pod());
         let shared = node.snapshot();
@@ -218,7 +230,7 @@ fn what_the_readme_of_a_plugin_shows_is_the_example_it_names() {
     if !are_here() {
         return;
     }
-    for plugin in ["bridge", "ptp", "loopback"] {
+    for plugin in ["bridge", "ptp", "loopback", "host-device"] {
         let readme = directory().join("../plugins").join(plugin).join("README.md");
         let text = fs::read_to_string(&readme).expect("a README");
         let (_, rest) = text.split_once("```json\n").expect("an example");

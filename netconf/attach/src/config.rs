@@ -39,7 +39,8 @@ impl RawDns {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct RawMac {
-    mac: String,
+    /// The address, empty for none.
+    pub mac: String,
 }
 
 /// `args` as it is written.
@@ -64,10 +65,7 @@ pub fn mac(
     let Some((key, text)) = sources.into_iter().find(|(_, text)| !text.is_empty()) else {
         return Ok(None);
     };
-    match text.parse() {
-        Ok(mac) => Ok(Some(mac)),
-        Err(e) => Err(Error { msg: format!("{key}: {}", e.msg), ..e }),
-    }
+    MacAddr::under(key, text).map(Some)
 }
 
 /// `mtu`: 0 leaves it to the kernel.
@@ -75,7 +73,7 @@ pub fn mtu(mtu: i64) -> Result<Option<u32>, Error> {
     match mtu {
         0 => Ok(None),
         SMALLEST_MTU..=LARGEST_MTU => Ok(u32::try_from(mtu).ok()),
-        _ => Err(Error::config("mtu", mtu, "a veth's MTU is 68 to 65535, 0 for the default")),
+        _ => Err(Error::config("mtu", mtu, "an interface's MTU is 68 to 65535, 0 for the default")),
     }
 }
 

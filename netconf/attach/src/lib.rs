@@ -5,7 +5,7 @@
 //! ADD makes what is wanted and takes back its own steps when one fails, CHECK compares, DEL
 //! removes what the attachment owns and goes on after errors, GC removes what is not listed.
 
-mod ability;
+pub mod ability;
 pub mod bridge;
 pub mod config;
 pub mod container;
@@ -21,4 +21,4 @@ pub mod ptp;
 mod router;
 mod teardown;
 pub mod undo;
-mod veth;
+pub mod veth;

@@ -20,6 +20,7 @@ use serde_json::ser::PrettyFormatter;
 use crate::{Code, Error};
 use decode::Node;
 pub(crate) use spelling::Spelling;
+pub use spelling::likely;
 
 /// A JSON value. Objects keep the order of their members and their duplicates.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -92,7 +93,7 @@ impl Json {
     }
 
     /// What kind of value it is, for messages.
-    pub(crate) fn kind(&self) -> &'static str {
+    pub fn kind(&self) -> &'static str {
         match self {
             Self::Null => "null",
             Self::Bool(_) => "a boolean",
@@ -113,6 +114,11 @@ impl Json {
             Ok(()) => escape_as_go(&String::from_utf8_lossy(&text)),
             Err(_) => String::new(), // writing into memory; keys are strings
         }
+    }
+
+    /// The text on one line, without blanks: what Go's `json.Marshal(v)` writes.
+    pub fn compact(&self) -> String {
+        escape_as_go(&self.to_string())
     }
 }
 

@@ -23,7 +23,7 @@ pub use call::{Call, GcCall, NetConf, StatusCall};
 pub use cidr::{Cidr, NotCidr, cidr, optional_ip};
 pub use dispatch::{Environment, Output, dispatch, run};
 pub use error::{Code, Error};
-pub use json::Json;
+pub use json::{Json, likely};
 pub use path::PluginPath;
 pub use plugin::Plugin;
 pub use result::{AddResult, Dns, Interface, IpConfig, Route};

@@ -20,7 +20,7 @@ mod found;
 #[path = "fuzz/judge.rs"]
 mod judge;
 
-use damage::Damage;
+use damage::{Corpus, Damage};
 use judge::Case;
 
 fn number(variable: &str) -> Option<u64> {
@@ -30,7 +30,8 @@ fn number(variable: &str) -> Option<u64> {
 #[test]
 fn damaged_input_gets_one_object_or_nothing() {
     let cases = number("PODWIRE_FUZZ_CASES").unwrap_or(3000);
-    let mut damage = Damage::new(number("PODWIRE_FUZZ_SEED").unwrap_or(1));
+    let corpus = Corpus { texts: corpus::CONFIGS, values: corpus::VALUES };
+    let mut damage = Damage::new(number("PODWIRE_FUZZ_SEED").unwrap_or(1), corpus);
     for _ in 0..cases {
         judge::judge(&Case::random(&mut damage));
     }

@@ -63,6 +63,11 @@ impl fmt::Display for DeviceId {
 }
 
 impl DeviceId {
+    /// What stands under a key of a configuration, read as by [`FromStr`]. Code 7, with the key.
+    pub fn under(key: &str, text: &str) -> Result<Self, Error> {
+        text.parse().map_err(|e| of_key(key, e))
+    }
+
     /// A file name that no other device has: `pci-0000:01:10.0`, `aux-mlx5_core.sf.4`, `link-eth3`.
     pub fn file_name(&self) -> String {
         format!("{}-{self}", self.bus())
@@ -102,6 +107,14 @@ impl TryFrom<String> for DeviceId {
 impl From<DeviceId> for String {
     fn from(id: DeviceId) -> Self {
         format!("{}:{id}", id.bus())
+    }
+}
+
+/// A refusal with the key in the place of the word that stands there otherwise.
+fn of_key(key: &str, e: Error) -> Error {
+    match e.msg.strip_prefix("device ") {
+        Some(rest) => Error { msg: format!("{key} {rest}"), ..e },
+        None => e.while_(key),
     }
 }
 

@@ -59,10 +59,11 @@ impl Roots {
     }
 
     /// The device at a path below `/sys/devices`: its own directory, or one of its virtio device's or of
-    /// its network interfaces'. Links and `..` are resolved, and the place is judged afterwards. Code 7.
+    /// its network interfaces'. Links and `..` are resolved, and the place is judged afterwards. Code 7,
+    /// with the option's name, `kernelpath`.
     pub fn device_at(&self, path: &Path) -> Result<Device, Error> {
         let refused = |why: &str| {
-            let msg = format!("device path {}: {why}", quoted(&path.to_string_lossy()));
+            let msg = format!("kernelpath {}: {why}", quoted(&path.to_string_lossy()));
             let mend = format!(
                 "write a device's directory below {}, as `readlink -f /sys/class/net/NAME/device` prints it",
                 self.sys.join("devices").display()

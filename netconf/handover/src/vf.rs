@@ -1,12 +1,18 @@
 //! What the physical function decides about a VF: set, read back, compared, and set back.
 
-use attach::finding::Findings;
-use cni::{Code, Error};
-use kernel::link::{Vf, VfLinkState, VfVlan};
-use kernel::{MacAddr, Socket};
+mod address;
+mod handle;
+mod refusal;
+mod step;
+mod trunk;
+
+use kernel::MacAddr;
+use kernel::link::{VfLinkState, VfVlan};
 use serde::{Deserialize, Serialize};
 
-use crate::OnUnsupported;
+pub use address::Own;
+pub use handle::Handle;
+pub use trunk::VfTrunk;
 
 /// What is asked for, each `None` where the VF is to be left as it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,52 +34,19 @@ pub struct VfWanted {
     pub link_state: Option<VfLinkState>,
     /// `queryRss`
     pub query_rss: Option<bool>,
+    /// `trunk`
+    pub trunk: Option<VfTrunk>,
 }
 
-/// A VF as its physical function is asked about it.
-#[derive(Debug)]
-pub struct Handle<'a> {
-    /// A socket in the PF's namespace.
-    pub socket: &'a Socket,
-    /// The PF's interface.
-    pub pf: &'a str,
-    /// Its index.
-    pub pf_index: u32,
-    /// The VF's number.
-    pub vf: u32,
-}
-
-impl Handle<'_> {
-    /// The VF as it is now. `None` where the PF keeps no list of its VFs (paravirtual ones). Code 7 when
-    /// the list lacks this one.
-    pub fn read(&self) -> Result<Option<Vf>, Error> {
-        let _ = self;
-        Err(Error::new(Code::IO, "to be written"))
+impl VfWanted {
+    /// True when the VF is to be left as it is.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
     }
 
-    /// Sets what is wanted and differs from `original`, one after the other, each read back. The error
-    /// names the setting, the VF and the kernel's reason; what was set before stays set, and
-    /// [`restore`](Self::restore) takes it back.
-    pub fn apply(
-        &self,
-        original: &Vf,
-        wanted: &VfWanted,
-        unsupported: OnUnsupported,
-    ) -> Result<(), Error> {
-        let _ = (self, original, wanted, unsupported);
-        Err(Error::new(Code::IO, "to be written"))
-    }
-
-    /// Sets back, of all that was wanted, what is not as in `original`, each read back. Goes on after
-    /// errors.
-    pub fn restore(&self, original: &Vf, wanted: &VfWanted) -> Vec<Error> {
-        let _ = (self, original, wanted);
-        Vec::new()
-    }
-
-    /// Adds a finding for each setting that is not as wanted.
-    pub fn compare(&self, wanted: &VfWanted, findings: &mut Findings) -> Result<(), Error> {
-        let _ = (self, wanted, findings);
-        Ok(())
+    /// The same without the address, which [`Handle::take_mac`] sets on both sides.
+    #[must_use]
+    pub fn without_mac(&self) -> Self {
+        Self { mac: None, ..self.clone() }
     }
 }

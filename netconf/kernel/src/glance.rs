@@ -19,7 +19,7 @@ pub enum Look {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Seen {
     /// The link; `None` when there is none.
-    Link(Option<Link>),
+    Link(Option<Box<Link>>),
     /// The route that the kernel takes; `None` when there is none.
     Route(Option<Lookup>),
 }
@@ -35,7 +35,7 @@ pub fn glance(socket: &Socket, looks: &[Look]) -> Vec<Result<Seen>> {
         .collect();
     std::iter::zip(looks, socket.answers(&requests))
         .map(|(look, answer)| match look {
-            Look::Link(_) => link::read(answer).map(Seen::Link),
+            Look::Link(_) => link::read(answer).map(|link| Seen::Link(link.map(Box::new))),
             Look::Route(address) => route::found(*address, answer).map(Seen::Route),
         })
         .collect()

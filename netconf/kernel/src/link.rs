@@ -72,6 +72,8 @@ pub struct Link {
     pub master: Option<u32>,
     /// The index of its peer or parent, in that one's namespace (`IFLA_LINK`).
     pub peer: Option<u32>,
+    /// That peer or parent is in another namespace (`IFLA_LINK_NETNSID`).
+    pub peer_is_elsewhere: bool,
     /// A bridge's `vlan_filtering`.
     pub vlan_filtering: bool,
     /// A bridge's `vlan_default_pvid`: the VLAN that every new port gets; 0 for none.
@@ -99,6 +101,7 @@ mod attribute {
     pub const INFO: u16 = 18;
     pub const ALIAS: u16 = 20;
     pub const FAMILY_SPECIFIC: u16 = 26;
+    pub const LINK_NAMESPACE: u16 = 37;
     pub const PROPERTIES: u16 = 52;
     pub const ALTERNATIVE_NAME: u16 = 53;
     pub const PERMANENT_ADDRESS: u16 = 54;
@@ -143,6 +146,15 @@ pub(crate) fn named(message: &[u8]) -> Option<(u32, String)> {
 }
 
 impl Link {
+    /// True when it is made upon the link of an index in its own namespace, as a VLAN or a macvlan is. A
+    /// veth says the index of its other end where others say that.
+    pub fn is_upon(&self, index: u32) -> bool {
+        self.peer == Some(index)
+            && !self.peer_is_elsewhere
+            && self.index != index
+            && self.kind != "veth"
+    }
+
     fn parse(message: &[u8]) -> Option<Self> {
         let (index, flags, all) = split(message)?;
         let mut link = Self {
@@ -160,6 +172,7 @@ impl Link {
                 attribute::MTU => link.mtu = attributes::number(value)?,
                 attribute::MASTER => link.master = attributes::number(value),
                 attribute::LINK => link.peer = attributes::number(value),
+                attribute::LINK_NAMESPACE => link.peer_is_elsewhere = true,
                 attribute::OPERATIONAL_STATE => {
                     link.running = value.first().is_some_and(|state| CAN_CARRY.contains(state));
                 }

@@ -20,15 +20,11 @@ impl MacAddr {
         bytes[0] = (bytes[0] & 0xfe) | 0x02;
         Ok(Self(bytes))
     }
-}
-
-impl FromStr for MacAddr {
-    type Err = Error;
 
     /// Six hexadecimal bytes joined by `:` or `-`. Multicast addresses and the zero address are
-    /// refused, because no interface can have them. Code 7.
-    fn from_str(text: &str) -> Result<Self, Error> {
-        let bad = |why: &str| Error::new(Code::CONFIG, format!("mac {text:?}: {why}"));
+    /// refused, because no interface can have them. Code 7, with the configuration's key.
+    pub fn under(key: &str, text: &str) -> Result<Self, Error> {
+        let bad = |why: &str| Error::new(Code::CONFIG, format!("{key} {text:?}: {why}"));
         let mut bytes = [0; 6];
         let mut parts = text.split([':', '-']);
         for byte in &mut bytes {
@@ -47,6 +43,15 @@ impl FromStr for MacAddr {
             return Err(bad("the zero address cannot be an interface's own"));
         }
         Ok(Self(bytes))
+    }
+}
+
+impl FromStr for MacAddr {
+    type Err = Error;
+
+    /// As [`MacAddr::under`], with `mac` as the key.
+    fn from_str(text: &str) -> Result<Self, Error> {
+        Self::under("mac", text)
     }
 }
 

@@ -28,7 +28,7 @@ pub mod kind {
 }
 
 /// Something asked of the kernel, and the words for it when it refuses.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Request {
     pub(crate) op: &'static str,
     pub(crate) on: String,

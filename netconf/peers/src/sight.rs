@@ -89,7 +89,8 @@ impl Sight {
 pub fn describe(seen: &Seen) -> String {
     match seen {
         Seen::Link(Some(link)) => {
-            let Link { name, alias, mac, mtu, up, vxlan, ipip, no_address_generation, .. } = link;
+            let Link { name, alias, mac, mtu, up, vxlan, ipip, no_address_generation, .. } =
+                &**link;
             let quiet = no_address_generation;
             format!("{name} {alias:?} {mac:?} {mtu} {up} {quiet} {vxlan:?} {ipip:?}")
         }

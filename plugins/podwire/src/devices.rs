@@ -14,6 +14,7 @@ use clap::Args;
 use devices::{Device, Roots};
 
 use crate::failure::Failure;
+use crate::plain::{plain, plain_lines};
 use entry::Entry;
 use holders::Holders;
 use owner::{Owner, Records};
@@ -43,8 +44,8 @@ pub fn run(arguments: &Arguments, out: &mut impl Write) -> Result<ExitCode, Fail
     Holders::find(&mut entries, &mut notes);
 
     if arguments.json {
-        serde_json::to_writer_pretty(&mut *out, &entries).map_err(io::Error::from)?;
-        writeln!(out)?;
+        let text = serde_json::to_string_pretty(&entries).map_err(io::Error::from)?;
+        writeln!(out, "{}", plain_lines(&text))?;
     } else if entries.is_empty() {
         writeln!(out, "no network devices on the PCI and the auxiliary bus")?;
     } else {
@@ -54,7 +55,7 @@ pub fn run(arguments: &Arguments, out: &mut impl Write) -> Result<ExitCode, Fail
     let mut stderr = io::stderr().lock();
     for note in errors.iter().chain(&notes) {
         // Where stderr is closed there is nobody to tell.
-        let _ = writeln!(stderr, "podwire: {note}");
+        let _ = writeln!(stderr, "podwire: {}", plain(&note.to_string()));
     }
     Ok(if errors.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

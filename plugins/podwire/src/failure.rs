@@ -3,6 +3,8 @@
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
+use crate::plain::plain;
+
 /// The reason.
 #[derive(Debug)]
 pub enum Failure {
@@ -24,7 +26,7 @@ impl Failure {
             Self::Output(error) => format!("write the output: {error}"),
         };
         // Where stderr is closed there is nobody to tell.
-        let _ = writeln!(io::stderr(), "podwire: {text}");
+        let _ = writeln!(io::stderr(), "podwire: {}", plain(&text));
         ExitCode::FAILURE
     }
 }

@@ -3,6 +3,8 @@
 mod agent;
 mod devices;
 mod failure;
+mod nad;
+mod plain;
 
 use std::io::{self, BufWriter, Write as _};
 use std::process::ExitCode;
@@ -24,6 +26,7 @@ enum Command {
     #[command(flatten)]
     Agent(Box<agent::Command>),
     Devices(devices::Arguments),
+    Nad(nad::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -32,6 +35,7 @@ fn main() -> ExitCode {
     let ended = match arguments.command {
         Command::Agent(command) => agent::run(*command, &mut out),
         Command::Devices(arguments) => devices::run(&arguments, &mut out),
+        Command::Nad(arguments) => nad::run(&arguments, &mut out),
     };
     // What was written before a failure is still worth reading.
     let flushed = out.flush().map_err(Failure::Output);

@@ -33,6 +33,8 @@ pub enum Feature {
     Etcd,
     /// The workspace and cargo, which are not where a test executable was taken to.
     Sources,
+    /// Physical functions of an SR-IOV adapter that are the tests' to use.
+    Sriov,
     /// A processor that is not emulated: a test that makes thousands of calls would take an hour in
     /// the machine of `scripts/vm`, which sets `PODWIRE_VM`.
     Speed,
@@ -70,6 +72,7 @@ impl Feature {
             Self::Iptables => has_tool("iptables") && tries(&["iptables -t nat -S"]),
             Self::Etcd => has_tool("etcd") && speaks_etcd(),
             Self::Reference => crate::reference_directory().is_some(),
+            Self::Sriov => !crate::Pf::all().is_empty(),
             Self::Speed => std::env::var_os("PODWIRE_VM").is_none(),
             Self::Sources => has_tool("cargo") && Path::new(env!("CARGO_MANIFEST_DIR")).is_dir(),
         }
@@ -87,6 +90,7 @@ impl Feature {
             Self::Nft => "nft is not installed",
             Self::Iptables => "iptables is not installed",
             Self::Reference => "the reference plugins are not installed",
+            Self::Sriov => "there is no SR-IOV adapter to be used",
             Self::Speed => "the processor is emulated",
             Self::Sources => "the sources are not here",
         }

@@ -43,11 +43,20 @@ impl Netns {
         })
         .join()
         .expect("the thread that makes a namespace");
+        Self::of(file)
+    }
+
+    fn of(file: File) -> Self {
         let home = tempfile::Builder::new().prefix("netns-").tempdir().expect("a directory");
         let path = home.path().join("net");
         let target = format!("/proc/{}/fd/{}", std::process::id(), file.as_raw_fd());
         std::os::unix::fs::symlink(target, &path).expect("the namespace's path");
         Self { file: Some(file), path, _home: home }
+    }
+
+    /// The namespace of this process, which stays when the value goes.
+    pub fn own() -> Self {
+        Self::of(File::open("/proc/thread-self/ns/net").expect("the thread's namespace"))
     }
 
     /// The path, as a runtime passes it in `CNI_NETNS`.

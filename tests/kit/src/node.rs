@@ -37,6 +37,13 @@ impl Node {
         Self { netns: Netns::new(), files, plugins: directory.to_owned() }
     }
 
+    /// The machine itself, in the namespace that the tests were started in: there are the physical functions,
+    /// and there the kernel brings devices whose namespace dies. Only its files are its own.
+    pub fn machine() -> Self {
+        let files = tempfile::Builder::new().prefix("node-").tempdir().expect("a directory");
+        Self { netns: Netns::own(), files, plugins: executable::directory().to_owned() }
+    }
+
     /// The same node with the plugins of another directory from now on.
     pub fn use_plugins(&mut self, directory: &Path) {
         directory.clone_into(&mut self.plugins);

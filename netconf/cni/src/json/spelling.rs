@@ -77,15 +77,7 @@ impl Spelling {
         if PROTOCOL.iter().any(|known| fold::same(known, key)) {
             return;
         }
-        let Some(likely) = fields
-            .iter()
-            .map(|field| (distance(field, key), *field))
-            .filter(|(distance, field)| *distance <= slips(field.len().min(key.len())))
-            .min()
-            .map(|(_, field)| field)
-        else {
-            return;
-        };
+        let Some(likely) = likely(key, fields) else { return };
         let path = Way::Key(&way, key);
         let warning = format!("{path} is not known; is {likely} meant?");
         let mut met = self.met.lock().unwrap_or_else(PoisonError::into_inner);
@@ -99,6 +91,13 @@ impl Spelling {
         warnings.sort();
         warnings
     }
+}
+
+/// The one of the `known` keys that `key` is a slip of the pen away from.
+pub fn likely<'a>(key: &str, known: &[&'a str]) -> Option<&'a str> {
+    let near = known.iter().map(|field| (distance(field, key), *field));
+    let near = near.filter(|(distance, field)| *distance <= slips(field.len().min(key.len())));
+    near.min().map(|(_, field)| field)
 }
 
 /// How many slips still make two keys of that length alike: `mtu` and `mac` are two apart, too.

@@ -1,22 +1,32 @@
-//! Random damage, the same for the same seed.
+//! Random damage, the same for the same seed. The fuzz targets of other crates use this file, too.
 
 use cni::Json;
 
-use crate::corpus::{CONFIGS, VALUES};
+/// What damaged texts are made of.
+#[derive(Clone, Copy)]
+pub struct Corpus {
+    /// Whole texts, each of them JSON.
+    pub texts: &'static [&'static str],
+    /// What gets into them.
+    pub values: &'static [&'static str],
+}
 
-pub struct Damage(u64);
+pub struct Damage {
+    state: u64,
+    corpus: Corpus,
+}
 
 impl Damage {
-    pub fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    pub fn new(seed: u64, corpus: Corpus) -> Self {
+        Self { state: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1, corpus }
     }
 
     /// A number below `bound` (xorshift64*).
     pub fn below(&mut self, bound: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        let high = self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33;
+        self.state ^= self.state >> 12;
+        self.state ^= self.state << 25;
+        self.state ^= self.state >> 27;
+        let high = self.state.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33;
         usize::try_from(high).unwrap() % bound.max(1)
     }
 
@@ -24,9 +34,9 @@ impl Damage {
         all[self.below(all.len())]
     }
 
-    /// A configuration of the corpus, more or less.
-    pub fn config(&mut self) -> Vec<u8> {
-        let whole = self.one_of(CONFIGS);
+    /// A text of the corpus, more or less.
+    pub fn text(&mut self) -> Vec<u8> {
+        let whole = self.one_of(self.corpus.texts);
         let mut tree = Json::parse(whole.as_bytes(), "the corpus").unwrap();
         for _ in 0..self.below(4) {
             self.tree(&mut tree);
@@ -77,7 +87,7 @@ impl Damage {
     }
 
     fn value(&mut self) -> Json {
-        let text = self.one_of(VALUES);
+        let text = self.one_of(self.corpus.values);
         let mut value = Json::parse(text.as_bytes(), "a value").unwrap_or_default();
         if self.below(40) == 0 {
             for _ in 0..self.below(140) {
@@ -100,7 +110,7 @@ impl Damage {
                 drop(bytes.splice(to..to, part));
             }
             3 => {
-                let value = self.one_of(VALUES);
+                let value = self.one_of(self.corpus.values);
                 drop(bytes.splice(at..end, value.bytes()));
             }
             4 if at < bytes.len() => bytes[at] ^= 1 << self.below(8),

@@ -138,7 +138,7 @@ impl Case {
     pub fn random(damage: &mut Damage) -> Self {
         let verb = damage.one_of(&["ADD", "ADD", "ADD", "DEL", "CHECK", "GC", "STATUS", "VERSION"]);
         let mut case = Self::whole(verb, "");
-        case.stdin = damage.config();
+        case.stdin = damage.text();
         if damage.below(4) == 0 {
             damage.one_of(ARGS).clone_into(&mut case.environment.args);
         }

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use cni::Error;
 use serde::{Deserialize, Serialize};
 
-use super::refused;
+use super::{of_key, refused};
 
 /// A PCI address: domain, bus, device, function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -32,6 +32,11 @@ impl PciAddress {
     /// The bus.
     pub fn bus(self) -> u8 {
         self.bus
+    }
+
+    /// What stands under a key of a configuration, read as by [`FromStr`]. Code 7, with the key.
+    pub fn under(key: &str, text: &str) -> Result<Self, Error> {
+        text.parse().map_err(|e| of_key(key, e))
     }
 
     fn parse(text: &str) -> Option<Self> {

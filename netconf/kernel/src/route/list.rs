@@ -59,6 +59,48 @@ pub fn through(socket: &Socket, ipv6: bool, link: u32) -> Result<Vec<Installed>>
     Ok(others.filter(|installed| installed.link == Some(link)).collect())
 }
 
+/// A route that the kernel has, as far as a [`Route`] can say it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Described {
+    /// The route; of several hops, without any.
+    pub route: Route,
+    /// What else it has, as `ip` calls it: `tos`, `nexthop`. Made of [`Described::route`] alone it would
+    /// be another route, unless this is empty.
+    pub beyond: Vec<&'static str>,
+}
+
+/// All routes in main through a link, of every sort and of several hops, too, other than those that the
+/// kernel makes itself. A dump that the kernel filters.
+///
+/// `ip -4|-6 route show dev LINK`
+pub fn described(socket: &Socket, ipv6: bool, link: u32) -> Result<Vec<Described>> {
+    let mut filter = filter(ipv6, MAIN);
+    filter.attributes.push(RouteAttribute::Oif(link));
+    let answer = dump(socket, "list the routes of link", link, &filter)?;
+    let all = answer.iter().filter_map(|object| read(object, ipv6));
+    let kernels_own = u8::from(RouteProtocol::Kernel);
+    Ok(all
+        .filter(|received| received.route.table() == MAIN)
+        .filter(|received| received.route.protocol != kernels_own)
+        .filter(|received| uses(received, link))
+        .map(|Received { mut route, mut beyond, .. }| {
+            route.table = None;
+            if route.kind != Kind::Unicast {
+                beyond.push("a type other than unicast");
+            }
+            Described { route, beyond }
+        })
+        .collect())
+}
+
+/// True for a route through the link. One by a nexthop object need not tell its link
+/// (`net.ipv4.nexthop_compat_mode` 0): kernels that have such objects filter by themselves.
+fn uses(received: &Received, link: u32) -> bool {
+    let hops = received.hops.iter().any(|hop| hop.link == link);
+    let untold = received.by_object && received.link.is_none() && received.hops.is_empty();
+    hops || untold || received.link == Some(link)
+}
+
 /// The route when it is in main and of a sort that we make. One of several hops is not.
 fn installed(received: Received) -> Option<Installed> {
     let Received { link, mut route, hops, .. } = received;

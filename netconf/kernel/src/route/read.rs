@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use ipnetwork::IpNetwork;
 
 use super::{Kind, Route};
-use crate::attributes::{ip, number, of, short};
+use crate::attributes::{ip, number, of, short, switch};
 use crate::message::{Object, kind};
 
 /// `RTA_*` of include/uapi/linux/rtnetlink.h.
@@ -17,10 +17,24 @@ mod attribute {
     pub const PREFERRED_SOURCE: u16 = 7;
     pub const METRICS: u16 = 8;
     pub const MULTIPATH: u16 = 9;
+    pub const SOURCE: u16 = 2;
+    pub const INCOMING: u16 = 3;
+    pub const REALM: u16 = 11;
+    pub const CACHE: u16 = 12;
     pub const TABLE: u16 = 15;
+    pub const MARK: u16 = 16;
+    pub const VIA: u16 = 18;
+    pub const PREFERENCE: u16 = 20;
+    pub const ENCAPSULATION_KIND: u16 = 21;
+    pub const ENCAPSULATION: u16 = 22;
+    pub const EXPIRES: u16 = 23;
+    pub const PADDING: u16 = 24;
+    pub const NEXTHOP_OBJECT: u16 = 30;
     /// Inside `METRICS` (`RTAX_*`).
     pub const MTU: u16 = 2;
     pub const ADVERTISED_MSS: u16 = 8;
+    pub const LOCK: u16 = 1;
+    pub const WINDOW: u16 = 3;
 }
 
 /// `RTN_*`.
@@ -41,6 +55,10 @@ pub struct Received {
     pub link: Option<u32>,
     /// The hops where there are several.
     pub hops: Vec<Hop>,
+    /// What [`Route`] has no place for, as `ip` calls it where it does.
+    pub beyond: Vec<&'static str>,
+    /// A nexthop object tells link and gateway, and the route itself perhaps neither.
+    pub by_object: bool,
 }
 
 /// One of several ways.
@@ -52,7 +70,9 @@ pub struct Hop {
 /// Reads one of a family; `None` when it is something else.
 pub fn read(object: &Object, ipv6: bool) -> Option<Received> {
     let (header, attributes) = object.payload.split_at_checked(HEADER)?;
-    let &[family, length, _, _, table, protocol, scope, sort, ..] = header else { return None };
+    let &[family, length, source, tos, table, protocol, scope, sort, ..] = header else {
+        return None;
+    };
     let wanted = if ipv6 { libc::AF_INET6 } else { libc::AF_INET };
     if object.kind != kind::NEW_ROUTE || i32::from(family) != wanted {
         return None;
@@ -61,6 +81,14 @@ pub fn read(object: &Object, ipv6: bool) -> Option<Received> {
     let mut dst = unspecified;
     let mut link = None;
     let mut hops = Vec::new();
+    let mut beyond = Vec::new();
+    if source > 0 {
+        beyond.push("from");
+    }
+    if tos > 0 {
+        beyond.push("tos");
+    }
+    let mut by_object = false;
     let mut route = Route::to(IpNetwork::new(unspecified, 0).ok()?);
     route.kind = match sort {
         UNICAST => Kind::Unicast,
@@ -80,24 +108,54 @@ pub fn read(object: &Object, ipv6: bool) -> Option<Received> {
             attribute::LINK => link = number(value),
             attribute::PRIORITY => route.priority = number(value),
             attribute::TABLE => route.table = number(value),
-            attribute::MULTIPATH => hops = hops_of(value),
-            attribute::METRICS => {
-                for (kind, value) in of(value) {
-                    match kind {
-                        attribute::MTU => route.mtu = number(value),
-                        attribute::ADVERTISED_MSS => route.advmss = number(value),
-                        _ => {}
-                    }
-                }
+            attribute::MULTIPATH => {
+                hops = hops_of(value);
+                beyond.push("nexthop");
             }
-            _ => {}
+            attribute::METRICS => metrics(value, &mut route, &mut beyond),
+            attribute::NEXTHOP_OBJECT => {
+                by_object = true;
+                beyond.push("nhid");
+            }
+            // `struct rta_cacheinfo` has the time to live as its third number; IPv6 always tells it.
+            attribute::CACHE if value.get(8..12).and_then(number).unwrap_or_default() == 0 => {}
+            attribute::PREFERENCE if !switch(value) => {}
+            attribute::PADDING => {}
+            other => beyond.extend(word(other)),
         }
     }
     route.dst = IpNetwork::new(dst, length).ok()?;
     if route.kind == Kind::Blackhole {
         link = None;
     }
-    Some(Received { route, link, hops })
+    Some(Received { route, link, hops, beyond, by_object })
+}
+
+/// What an attribute that nothing here reads is called; `None` for what the header says, too.
+fn word(kind: u16) -> Option<&'static str> {
+    Some(match kind {
+        attribute::INCOMING => "iif",
+        attribute::REALM => "realm",
+        attribute::MARK => "mark",
+        attribute::VIA => "via a gateway of the other family",
+        attribute::PREFERENCE => "pref",
+        attribute::SOURCE | attribute::ENCAPSULATION_KIND => return None,
+        attribute::ENCAPSULATION => "encap",
+        attribute::CACHE | attribute::EXPIRES => "expires",
+        _ => "an attribute that is not known here",
+    })
+}
+
+fn metrics(value: &[u8], route: &mut Route, beyond: &mut Vec<&'static str>) {
+    for (kind, value) in of(value) {
+        match kind {
+            attribute::MTU => route.mtu = number(value),
+            attribute::ADVERTISED_MSS => route.advmss = number(value),
+            attribute::LOCK => beyond.push("lock"),
+            attribute::WINDOW => beyond.push("window"),
+            _ => beyond.push("a metric that is not known here"),
+        }
+    }
 }
 
 /// `struct rtnexthop` (length, flags, weight, link), each followed by its attributes.

@@ -174,7 +174,7 @@ fn thousands_of_looks_are_answered_in_order() {
         assert_eq!(seen.len(), looks.len());
         for (n, seen) in seen.into_iter().enumerate() {
             match (n % 5, seen.unwrap()) {
-                (0, Seen::Link(Some(link))) => assert_eq!(link, under),
+                (0, Seen::Link(Some(link))) => assert_eq!(*link, under),
                 (2 | 3, Seen::Route(Some(found))) => assert_eq!(found.link, Some(under.index)),
                 (1, Seen::Link(None)) | (4, Seen::Route(None)) => {}
                 other => panic!("{other:?}"),

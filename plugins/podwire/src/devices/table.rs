@@ -6,6 +6,7 @@ use devices::DriverClass;
 use super::entry::{Entry, Kind, Named};
 use super::holders::Process;
 use super::owner::Owner;
+use crate::plain::plain;
 
 /// What stands where there is nothing to tell.
 const NOTHING: &str = "-";
@@ -130,10 +131,4 @@ fn list<'a>(all: impl Iterator<Item = &'a str>) -> String {
 
 fn nothing() -> String {
     NOTHING.to_owned()
-}
-
-/// Without control characters: a process in a container chooses its name, and must not steer the
-/// operator's terminal.
-fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }
