@@ -88,7 +88,7 @@ pub struct Installed {
 /// The route that a notification tells, with its table's number; of several hops the first one's
 /// link.
 pub(crate) fn received(object: &Object, ipv6: bool) -> Option<Installed> {
-    let read::Received { route, link, hops } = read::read(object, ipv6)?;
+    let read::Received { route, link, hops, .. } = read::read(object, ipv6)?;
     Some(Installed { link: link.or_else(|| hops.first().map(|hop| hop.link)), route })
 }
 
