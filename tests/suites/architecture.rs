@@ -20,12 +20,13 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("ipam", &["cni", "kernel"]),
     ("ipam/", &["cni", "kernel", "ipam"]),
     ("netconf/attach", &["cni", "kernel", "firewall", "ipam"]),
+    ("netconf/chain", &["cni", "kernel", "firewall", "attach"]),
     ("netconf/cluster", &["cni", "kernel", "firewall", "attach", "peers"]),
     (
         "plugins/",
         &[
-            "cluster", "handover", "flannel", "attach", "firewall", "peers", "devices", "ipam",
-            "nad", "kernel", "cni",
+            "cluster", "chain", "handover", "flannel", "attach", "firewall", "peers", "devices",
+            "ipam", "nad", "kernel", "cni",
         ],
     ),
     ("tests", &["testkit", "cni", "kernel", "ipam", "nad"]),

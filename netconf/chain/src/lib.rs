@@ -1,0 +1,9 @@
+//! The plugins that follow another one in a network's list, and refine what it made: `bandwidth`,
+//! `firewall`, `portmap`, `sbr`, `tuning`, `vrf`. The executables of these names are thin.
+//!
+//! They give the previous result on, with what they changed of it, and work on the interface
+//! `CNI_IFNAME` of the container.
+
+mod previous;
+
+pub use previous::{inside, peer, previous};
