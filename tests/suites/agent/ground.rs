@@ -26,6 +26,13 @@ pub fn until<T: std::fmt::Debug>(what: &str, mut is: impl FnMut() -> Result<(), 
     }
 }
 
+/// Puts a text in a file's place, never half of it.
+pub fn replace(path: &Path, text: &str) {
+    let new = path.with_extension("new");
+    fs::write(&new, text).unwrap();
+    fs::rename(&new, path).unwrap();
+}
+
 /// An agent, killed when the value goes.
 pub struct Agent {
     child: Child,
@@ -108,8 +115,14 @@ impl Site {
 
     /// The same with agents that have done their work, and a pod on each node.
     pub fn running(mode: Mode) -> (Self, Vec<Agent>) {
-        let mut site = Self::new(mode);
-        let agents: Vec<Agent> = site.cluster.fleet.numbers().map(|n| site.start(n)).collect();
+        Self::running_of(mode, json!({}), &[])
+    }
+
+    /// As [`Site::running`], with more keys in the plugins' configuration and more arguments.
+    pub fn running_of(mode: Mode, more: Value, arguments: &[&str]) -> (Self, Vec<Agent>) {
+        let mut site = Self::of(mode, more);
+        let agents: Vec<Agent> =
+            site.cluster.fleet.numbers().map(|n| site.start_with(n, arguments, &[])).collect();
         site.settle();
         let numbers = site.cluster.fleet.numbers();
         site.cluster.pods =
@@ -150,21 +163,35 @@ impl Site {
 
     /// Puts any text there.
     pub fn write_text(&self, text: &str) {
-        let new = self.home.path().join(".fleet.json.new");
-        fs::write(&new, text).unwrap();
-        fs::rename(&new, self.fleet_file()).unwrap();
+        replace(&self.fleet_file(), text);
     }
 
-    /// The conflist of node `n`.
+    /// Where the conflist of node `n` is.
+    pub fn conflist_file(&self, n: usize) -> PathBuf {
+        self.node(n).directory().join("pods.conflist")
+    }
+
+    /// The conflist of node `n`, put in place of another one.
     pub fn conflist(&self, n: usize) -> PathBuf {
         let conf = self.cluster.conf(n);
-        let path = self.node(n).directory().join("pods.conflist");
+        let path = self.conflist_file(n);
         let list = json!({
             "cniVersion": conf["cniVersion"], "name": conf["name"],
             "plugins": [{"type": "loopback"}, conf],
         });
-        fs::write(&path, list.to_string()).unwrap();
+        let text = list.to_string();
+        if fs::read(&path).ok().as_deref() != Some(text.as_bytes()) {
+            replace(&path, &text);
+        }
         path
+    }
+
+    /// Another configuration of all nodes.
+    pub fn configure(&mut self, more: Value) {
+        self.cluster.more = more;
+        for n in self.cluster.fleet.numbers() {
+            self.conflist(n);
+        }
     }
 
     /// The arguments that all commands take on node `n`.

@@ -1,8 +1,10 @@
 //! The loop: all is compared with the kernel at start, whenever the source tells something, whenever
 //! the kernel tells of something that may concern us, and now and then.
 
+mod conflist;
 mod schedule;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,8 +19,9 @@ use super::arguments::Arguments;
 use super::monitor::{Interest, Monitor};
 use super::network::Network;
 use super::round::{self, Round};
-use super::source::{self, Listener, Told};
+use super::source::{self, Listener, Snapshot, Told};
 use super::state::{Shared, State, Trouble};
+use super::watch::Watched;
 use super::{log, report, runtime, serve, service, subnet};
 use crate::failure::Failure;
 use schedule::{Cause, Schedule};
@@ -38,6 +41,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let source = source::open(arguments, &network)?;
     let _alone = alone(&network, HANDOVER)?;
     let monitor = Monitor::start()?;
+    conflist::follow_ruleset(&monitor, &network);
     let node =
         if arguments.follows_the_plugins_own() { String::new() } else { arguments.node()? };
     let state = Shared::new(State::new(&network, node, arguments.describe()));
@@ -46,12 +50,17 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         if let Some(address) = &arguments.listen {
             serve::start(address, state.clone(), monitor.clone())?;
         }
+        let peers_file = Watched::new(&network.peers_file);
         let agent = Agent {
             publishes: !arguments.follows_the_plugins_own(),
             arguments: arguments.clone(),
             network: Arc::new(network),
             monitor,
             listener: source::start(source),
+            snapshot: None,
+            earlier: 0,
+            peers_file,
+            left: Vec::new(),
             state,
             schedule: Schedule::new(),
         };
@@ -81,6 +90,14 @@ struct Agent {
     network: Arc<Network>,
     monitor: Monitor,
     listener: Listener,
+    /// What the source said last, or the one before it.
+    snapshot: Option<Arc<Snapshot>>,
+    /// How many descriptions sources gave that came before this one.
+    earlier: u64,
+    /// The one that it names now.
+    peers_file: Watched,
+    /// Those that it named before.
+    left: Vec<PathBuf>,
     /// The plugins' file is ours to write.
     publishes: bool,
     state: Shared,
@@ -122,6 +139,7 @@ impl Agent {
         self.schedule.call(Cause::Start);
         self.round().await;
         service::ready(&self.summary());
+        let conflist = Watched::new(&self.arguments.network);
         let mut source_ended = false;
         loop {
             tokio::select! {
@@ -133,13 +151,26 @@ impl Agent {
                     self.round().await;
                     service::status(&self.summary());
                 }
-                _ = signals.hangup.recv() => self.schedule.call(Cause::Asked),
+                _ = signals.hangup.recv() => {
+                    self.reread();
+                    self.schedule.call(Cause::Asked);
+                }
+                () = conflist.changed() => {
+                    self.reread();
+                    // It may be another source.
+                    source_ended &= self.listener.told.has_changed().is_err();
+                }
                 told = self.listener.told.changed(), if !source_ended => {
                     source_ended = told.is_err();
                     if source_ended {
                         error!("the source has ended; what it said last holds");
                     }
                     self.schedule.call(Cause::Source);
+                }
+                () = self.peers_file.changed(), if self.publishes => {
+                    if !self.is_published() {
+                        self.schedule.call(Cause::File);
+                    }
                 }
                 () = self.monitor.changed() => self.schedule.call(Cause::Kernel),
             }
@@ -156,8 +187,11 @@ impl Agent {
         self.hear(&told);
         // What is changed from now on has to be looked at again, whatever it is.
         self.monitor.attend(None);
-        let (network, snapshot) = (self.network.clone(), told.snapshot.clone());
-        let snapshot = snapshot.filter(|_| self.publishes);
+        if let Some(snapshot) = &told.snapshot {
+            self.snapshot = Some(snapshot.clone());
+        }
+        let network = self.network.clone();
+        let snapshot = self.snapshot.clone().filter(|_| self.publishes);
         let running = tokio::task::spawn_blocking(move || round::run(&network, snapshot.as_ref()));
         let round = running.await.unwrap_or_else(|e| Round {
             outcome: Err(Error::new(Code::INTERNAL, format!("the round broke off: {e}"))),
@@ -172,7 +206,14 @@ impl Agent {
         self.schedule.end(&causes, changes, round.published);
         if round.outcome.is_ok() {
             self.listener.applied.send_replace(told.version);
+            self.discard_left();
         }
+    }
+
+    /// Whether the plugins' file says what it should; we write it ourselves.
+    fn is_published(&self) -> bool {
+        let wanted = self.snapshot.as_ref();
+        wanted.is_none_or(|s| std::fs::read(&self.network.peers_file).is_ok_and(|is| is == s.text))
     }
 
     /// Takes up how the source fares.
@@ -191,7 +232,7 @@ impl Agent {
             (None, None) => {}
         }
         state.source_trouble = Trouble::now(before, told.trouble.as_ref());
-        state.snapshots = told.version;
+        state.snapshots = self.earlier + told.version;
     }
 
     fn take_up(&self, round: &Round, causes: &str) {
@@ -203,16 +244,22 @@ impl Agent {
             Ok(outcome) => state.take_up(outcome),
             Err(error) => state.take_up_failure(error),
         }
-        if let Err(error) = state.write(self.network.state()) {
-            warn!(%error, "cannot write the agent's state");
-        }
         drop(state);
+        self.save();
         if let (Some(path), Ok(outcome)) = (&self.arguments.subnet_env, &round.outcome) {
             match subnet::write(path, outcome, self.network.config.masquerade) {
                 Ok(true) => info!(path = %path.display(), "written"),
                 Ok(false) => {}
                 Err(error) => error!(%error, "cannot tell flannel's plugin"),
             }
+        }
+    }
+
+    /// Writes how it fares for those that ask.
+    fn save(&self) {
+        let state = self.state.lock();
+        if let Err(error) = state.write(self.network.state()) {
+            warn!(%error, "cannot write the agent's state");
         }
     }
 
