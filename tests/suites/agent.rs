@@ -13,3 +13,4 @@ mod membership;
 mod notified;
 mod service;
 mod stops;
+mod walk;

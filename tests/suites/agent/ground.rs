@@ -14,7 +14,7 @@ use crate::nodes::ground::{Cluster, Mode};
 use crate::nodes::state::{Place, held};
 
 /// Longer than anything takes, on a machine under load.
-const PATIENCE: Duration = Duration::from_mins(1);
+const PATIENCE: Duration = Duration::from_mins(3);
 
 /// Waits until something is so. Fails with what `is` showed last.
 #[track_caller]
@@ -43,6 +43,10 @@ impl Agent {
     /// What it logged so far.
     pub fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     pub fn signal(&self, name: &str) {
@@ -216,13 +220,20 @@ impl Site {
 
     /// Starts one with just these arguments.
     pub fn start_as(&self, n: usize, arguments: &[String], env: &[(&str, &str)]) -> Agent {
+        let podwire = testkit::directory().join("podwire").to_str().unwrap().to_owned();
+        let words: Vec<String> =
+            [podwire, "agent".to_owned()].into_iter().chain(arguments.iter().cloned()).collect();
+        self.start_by(n, &words, env)
+    }
+
+    /// Starts one by a command that becomes it.
+    pub fn start_by(&self, n: usize, words: &[String], env: &[(&str, &str)]) -> Agent {
         let node = self.node(n);
         let log = node.directory().join("agent.log");
         let file = File::options().append(true).create(true).open(&log).unwrap();
         let child = node.enter(|| {
-            Command::new(testkit::directory().join("podwire"))
-                .arg("agent")
-                .args(arguments)
+            Command::new(&words[0])
+                .args(&words[1..])
                 .envs(env.iter().copied())
                 .stdin(Stdio::null())
                 .stdout(Stdio::null())
@@ -242,9 +253,21 @@ impl Site {
 
     /// Runs one with just these arguments.
     pub fn command_as(&self, n: usize, command: &str, words: &[String]) -> Printed {
+        self.command_in(n, command, words, &[])
+    }
+
+    /// The same with more environment.
+    pub fn command_in(
+        &self,
+        n: usize,
+        command: &str,
+        words: &[String],
+        env: &[(&str, &str)],
+    ) -> Printed {
         let output = self.node(n).enter(|| {
             let podwire = testkit::directory().join("podwire");
-            Command::new(podwire).arg(command).args(words).output().unwrap()
+            let mut podwire = Command::new(podwire);
+            podwire.arg(command).args(words).envs(env.iter().copied()).output().unwrap()
         });
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Printed { code: output.status.code(), out: text(&output.stdout), err: text(&output.stderr) }

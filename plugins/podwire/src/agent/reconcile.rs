@@ -30,6 +30,8 @@ use schedule::{Cause, Schedule};
 const FIRST_WORD: Duration = Duration::from_secs(5);
 /// How long the end of an agent that was stopped is waited for.
 const HANDOVER: Duration = Duration::from_secs(5);
+/// How long a round that runs is waited for when the agent is to end. Whatever it leaves, the next one finishes.
+const LAST_ROUND: Duration = Duration::from_secs(3);
 /// How long a round may take before the service manager is not told any more that all is well.
 /// Waiting for the lock alone may take half a minute.
 const STUCK: Duration = Duration::from_mins(2);
@@ -104,54 +106,65 @@ struct Agent {
     schedule: Schedule,
 }
 
-/// The signals that are heeded.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    hangup: Signal,
+fn listen(kind: SignalKind) -> Result<Signal, Error> {
+    signal(kind).map_err(|e| Error::new(Code::IO, format!("listen for signals: {e}")))
 }
 
-impl Signals {
+/// The signals that end the agent.
+struct Ending {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Ending {
     fn new() -> Result<Self, Error> {
-        let listen = |kind| {
-            signal(kind).map_err(|e| Error::new(Code::IO, format!("listen for signals: {e}")))
-        };
-        Ok(Self {
-            terminate: listen(SignalKind::terminate())?,
-            interrupt: listen(SignalKind::interrupt())?,
-            hangup: listen(SignalKind::hangup())?,
-        })
+        let (terminate, interrupt) = (SignalKind::terminate(), SignalKind::interrupt());
+        Ok(Self { terminate: listen(terminate)?, interrupt: listen(interrupt)? })
+    }
+
+    /// Waits until the agent is to end.
+    async fn come(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
     }
 }
 
 impl Agent {
     async fn run(mut self) -> Result<(), Error> {
-        let mut signals = Signals::new()?;
+        let (mut ending, mut hangup) = (Ending::new()?, listen(SignalKind::hangup())?);
         let network = self.network.name().to_owned();
         info!(network, source = self.arguments.describe(), "podwire agent begins");
         self.keep_alive();
         // What it tells is seen by the loop below, too.
-        tokio::select! {
-            _ = signals.terminate.recv() => return Ok(()),
-            _ = signals.interrupt.recv() => return Ok(()),
-            _ = timeout(FIRST_WORD, self.listener.told.wait_for(|t| t.snapshot.is_some() || t.trouble.is_some())) => {}
+        let told = self.listener.told.wait_for(|t| t.snapshot.is_some() || t.trouble.is_some());
+        let is_ended = tokio::select! {
+            () = ending.come() => true,
+            _ = timeout(FIRST_WORD, told) => false,
+        };
+        if is_ended {
+            return Ok(self.ended());
         }
         self.schedule.call(Cause::Start);
-        self.round().await;
+        if !self.round_before(&mut ending).await {
+            return Ok(self.ended());
+        }
         service::ready(&self.summary());
         let conflist = Watched::new(&self.arguments.network);
         let mut source_ended = false;
         loop {
             tokio::select! {
                 biased;
-                _ = signals.terminate.recv() => break,
-                _ = signals.interrupt.recv() => break,
+                () = ending.come() => break,
                 // Before what wakes: a stream of notifications must not put it off for ever.
                 () = sleep_until(self.schedule.due()) => {
-                    self.round().await;
+                    if !self.round_before(&mut ending).await {
+                        break;
+                    }
                     service::status(&self.summary());
                 }
-                _ = signals.hangup.recv() => {
+                _ = hangup.recv() => {
                     self.reread();
                     self.schedule.call(Cause::Asked);
                 }
@@ -175,9 +188,24 @@ impl Agent {
                 () = self.monitor.changed() => self.schedule.call(Cause::Kernel),
             }
         }
+        Ok(self.ended())
+    }
+
+    fn ended(&self) {
         service::stopping();
-        info!(network, "podwire agent ends; what it made stays");
-        Ok(())
+        info!(network = self.network.name(), "podwire agent ends; what it made stays");
+    }
+
+    /// A round; false when the agent is to end.
+    async fn round_before(&mut self, ending: &mut Ending) -> bool {
+        let mut round = std::pin::pin!(self.round());
+        tokio::select! {
+            () = &mut round => true,
+            () = ending.come() => {
+                let _ = timeout(LAST_ROUND, round).await;
+                false
+            }
+        }
     }
 
     /// One round, and everything that follows from it.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 use testkit::{Pods, UNDERLAY};
 
-use super::super::ground::{Agent, Site, replace};
+use super::super::ground::{Agent, Site, replace, until};
 use super::{Noise, Running, attempt, foreign, own_devices};
 use crate::nodes::ground::Mode;
 
@@ -186,6 +186,14 @@ impl Damage {
         let mode = self.site.cluster.mode;
         let devices = own_devices(mode);
         let device = self.noise.choose(&devices);
+        let ipv6 = device.contains("v6");
+        // Of the family that it carries.
+        let (own, other, peer) = if ipv6 {
+            ("fd00:244:1::77/128", "fe80::9", "fe80::8")
+        } else {
+            ("10.244.1.77/32", "10.244.9.0", "10.244.2.0")
+        };
+        let at = if ipv6 { "fd00:192:168:2::9" } else { "192.168.2.9" };
         let shared = mode == Mode::Ipip;
         let commands: &[&str] = match (sort, shared) {
             (Sort::Device, false) => &[
@@ -203,17 +211,20 @@ impl Damage {
             (_, false) => &[
                 "ip neigh flush dev DEVICE nud permanent",
                 "ip addr flush dev DEVICE",
-                "ip addr add 10.244.1.77/32 dev DEVICE",
-                "ip neigh add 10.244.9.0 lladdr 66:00:00:00:00:09 dev DEVICE nud permanent",
-                "ip neigh replace 10.244.2.0 lladdr 66:00:00:00:00:09 dev DEVICE nud permanent",
-                "bridge fdb add 66:00:00:00:00:77 dev DEVICE dst 192.168.2.9",
-                "bridge fdb add 00:00:00:00:00:00 dev DEVICE dst 192.168.2.9",
+                "ip addr add OWN dev DEVICE",
+                "ip neigh add OTHER lladdr 66:00:00:00:00:09 dev DEVICE nud permanent",
+                "ip neigh replace PEER lladdr 66:00:00:00:00:09 dev DEVICE nud permanent",
+                "bridge fdb add 66:00:00:00:00:77 dev DEVICE dst AT",
+                "bridge fdb add 00:00:00:00:00:00 dev DEVICE dst AT",
                 "bridge fdb flush dev DEVICE",
                 "ip route add 192.0.2.0/24 dev DEVICE proto 80",
             ],
-            (_, true) => &["ip addr flush dev DEVICE", "ip addr add 10.244.1.77/32 dev DEVICE"],
+            (_, true) => &["ip addr flush dev DEVICE", "ip addr add OWN dev DEVICE"],
         };
         let command = self.noise.choose(commands).replace("DEVICE", device);
+        let command = [("OWN", own), ("OTHER", other), ("PEER", peer), ("AT", at)]
+            .iter()
+            .fold(command, |command, (word, value)| command.replace(word, value));
         command.split("; ").for_each(|one| attempt(&self.site, one));
         command
     }
@@ -350,8 +361,22 @@ impl Damage {
                 "killed twice".to_owned()
             }
         };
-        self.agent = Some(self.site.start(1));
+        self.agent = Some(self.begun());
         what
+    }
+
+    /// One that has read the conflist as it should be: with what it finds there next it may not even begin.
+    fn begun(&self) -> Agent {
+        let log = self.site.node(1).directory().join("agent.log");
+        let begun = || fs::read_to_string(&log).unwrap().matches("podwire agent begins").count();
+        let before = begun();
+        let mut agent = self.site.start(1);
+        until("it begins", || match begun() {
+            now if now > before => Ok(()),
+            _ if agent.runs() => Err("not yet"),
+            _ => panic!("{}", agent.log()),
+        });
+        agent
     }
 }
 
