@@ -13,6 +13,7 @@ mod device;
 mod difference;
 mod facts;
 mod fleet;
+mod former;
 mod gather;
 mod mac;
 mod observe;

@@ -22,6 +22,8 @@ pub struct Outcome {
     pub changes: Vec<Change>,
     /// Devices of an earlier plan that had to go after that, as commands.
     pub outlived: Vec<String>,
+    /// What the caller made beside it, as commands, or as remarks where there is none.
+    pub beside: Vec<String>,
     /// The underlay's interfaces, by index.
     pub underlays: Vec<u32>,
     /// The tunnel devices, by index; one that is only planned has none.
@@ -40,7 +42,7 @@ pub struct Step<'o> {
 impl Outcome {
     /// How many steps there are.
     pub fn len(&self) -> usize {
-        self.devices.len() + self.changes.len() + self.outlived.len()
+        self.devices.len() + self.changes.len() + self.outlived.len() + self.beside.len()
     }
 
     /// True when the kernel has all of the plan and nothing else of ours.
@@ -57,7 +59,8 @@ impl Outcome {
             Step { peer: owners.of_change(change), command }
         });
         let first = self.devices.iter().map(of_node);
-        first.chain(changes).chain(self.outlived.iter().map(of_node)).collect()
+        let last = self.outlived.iter().chain(&self.beside).map(of_node);
+        first.chain(changes).chain(last).collect()
     }
 }
 

@@ -11,7 +11,7 @@ use crate::overruled::overruled;
 use crate::record::Record;
 use crate::scope::Scope;
 use crate::settle::{Network, Planned};
-use crate::{Outcome, commands, tunnel};
+use crate::{Outcome, commands, former, tunnel};
 
 /// What a reconciliation would do, and what it could not.
 #[derive(Clone, Debug)]
@@ -49,7 +49,9 @@ impl Network<'_> {
         }
         let rivals = self.record()?.rivals(state);
         let scope = Scope::new(&planned.fleet.cluster, &before, &rivals);
-        let changes = planned.changes(&socket, &tunnels, options, &scope)?;
+        let mut changes = planned.changes(&socket, &tunnels, options, &scope)?;
+        let plan = &planned.plan;
+        changes.extend(former::changes(&socket, plan, &before, &scope, options.protocol)?);
         let overruled = overruled(&socket, &planned.plan, &changes, options)?;
         let links = planned.links(&tunnels);
         let overlaps = planned.overlaps(&rivals);

@@ -11,7 +11,7 @@ use crate::difference::{alias, within_any};
 use crate::record::{self, Record};
 use crate::scope::Scope;
 use crate::settle::Network;
-use crate::{Change, commands};
+use crate::{Change, commands, former};
 
 impl Network<'_> {
     /// Removes everything of the node's part: the routes under our number that lead into the
@@ -31,8 +31,9 @@ impl Network<'_> {
         let record = self.record()?;
         let scope = Scope::new(&cluster, &before, &record.rivals(state));
         // What is gone half-way is not what the last conclusion says.
-        Record { domain: scope.own.clone(), devices: before.devices.clone(), ..record }
-            .write(state)?;
+        let former = former::protocols(&before, options.protocol);
+        let devices = before.devices.clone();
+        Record { domain: scope.own.clone(), devices, former, ..record }.write(state)?;
 
         let devices = self.devices(&socket, &before)?;
         let mut changes = Vec::new();
@@ -49,6 +50,10 @@ impl Network<'_> {
                 let name = link.flatten().map(|link| link.name).unwrap_or_default();
                 changes.push(Change::RemoveRoute(installed, name));
             }
+        }
+        changes.extend(former::routes(&socket, &before, &scope, options.protocol)?);
+        if !self.config.options.backend.is_fallback() {
+            changes.extend(former::addresses(&socket, &before, &scope)?);
         }
         if let Some(shared) = self.shared(&socket)? {
             let has = address::list(&socket, shared.index, false)?.into_iter();

@@ -22,7 +22,7 @@ use crate::record::{self, Record, Settled, Sight};
 use crate::scope::Scope;
 use crate::sight::{describe, sights};
 use crate::source::Identity;
-use crate::{Options, Outcome, commands, tunnel};
+use crate::{Options, Outcome, commands, former, tunnel};
 
 /// How many faults the record keeps for the next ADD to tell.
 const REMEMBERED: usize = 20;
@@ -51,6 +51,7 @@ impl Outcome {
             devices: Vec::new(),
             changes: Vec::new(),
             outlived: Vec::new(),
+            beside: Vec::new(),
             underlays,
             tunnels,
         }
@@ -91,11 +92,11 @@ impl<'a> Network<'a> {
 
     /// Makes sure that the kernel has all of the plan. Where nothing has changed since that was so,
     /// it costs one look. `more` makes the rest of what the caller wants of the plan, under the lock,
-    /// when all is compared anew; `holds` tells whether that is still there.
+    /// when all is compared anew, and tells what that took; `holds` tells whether it is still there.
     pub fn ensure(
         &self,
         holds: impl Fn() -> Result<bool, Error>,
-        more: impl FnOnce(&Plan) -> Result<(), Error>,
+        more: impl FnOnce(&Plan) -> Result<Vec<String>, Error>,
     ) -> Result<Ground, Error> {
         let socket = Socket::open()?;
         let done = || -> Result<Option<Ground>, Error> {
@@ -118,7 +119,7 @@ impl<'a> Network<'a> {
     /// Compares the kernel with the plan, whatever the record says, and applies the difference.
     pub fn reconcile(
         &self,
-        more: impl FnOnce(&Plan) -> Result<(), Error>,
+        more: impl FnOnce(&Plan) -> Result<Vec<String>, Error>,
     ) -> Result<Outcome, Error> {
         let lock = record::lock(&self.config.state)?;
         self.settle(&Socket::open()?, &lock, more)
@@ -146,7 +147,10 @@ impl<'a> Network<'a> {
         let rivals = self.record()?.rivals(&self.config.state);
         words.extend(planned.overlaps(&rivals).iter().map(Fault::to_string));
         let scope = Scope::new(&planned.fleet.cluster, &before, &rivals);
-        let changes = planned.changes(&socket, &tunnels, &self.config.options, &scope)?;
+        let options = &self.config.options;
+        let mut changes = planned.changes(&socket, &tunnels, options, &scope)?;
+        let plan = &planned.plan;
+        changes.extend(former::changes(&socket, plan, &before, &scope, options.protocol)?);
         words.extend(changes.iter().map(|change| format!("to be mended by: {change}")));
         let overruled = overruled(&socket, &planned.plan, &changes, &self.config.options)?;
         words.extend(overruled.into_iter().map(|(_, words)| words));
@@ -220,7 +224,7 @@ impl<'a> Network<'a> {
         &self,
         socket: &Socket,
         _: &kernel::Lock,
-        more: impl FnOnce(&Plan) -> Result<(), Error>,
+        more: impl FnOnce(&Plan) -> Result<Vec<String>, Error>,
     ) -> Result<Outcome, Error> {
         let planned = self.plan(socket)?;
         let (options, state) = (&self.config.options, &self.config.state);
@@ -237,6 +241,7 @@ impl<'a> Network<'a> {
         let unsettled = Record {
             domain: scope.own.clone(),
             devices: known.into_iter().collect(),
+            former: former::protocols(&before, options.protocol),
             ..record.clone()
         };
         unsettled.write(state)?;
@@ -253,10 +258,12 @@ impl<'a> Network<'a> {
             done.extend(commands::of(device, found.as_ref(), underlay, options));
             tunnels.push((device, tunnel::ensure(socket, device, options)?));
         }
-        let changes = planned.changes(socket, &tunnels, options, &scope)?;
+        let mut changes = planned.changes(socket, &tunnels, options, &scope)?;
+        let plan = &planned.plan;
+        changes.extend(former::changes(socket, plan, &before, &scope, options.protocol)?);
         let refused = apply(socket, &changes)?;
         remove(socket, &last)?;
-        more(&planned.plan)?;
+        let beside = more(&planned.plan)?;
 
         let links = planned.links(&tunnels);
         let mut ground = Ground::of(&planned.fleet, &planned.plan);
@@ -278,7 +285,7 @@ impl<'a> Network<'a> {
         let Planned { fleet, plan, .. } = planned;
         let outlived = last.iter().map(commands::removal).collect();
         let outcome = Outcome::of(fleet, plan, links);
-        Ok(Outcome { ground, devices: done, changes, outlived, ..outcome })
+        Ok(Outcome { ground, devices: done, changes, outlived, beside, ..outcome })
     }
 
     /// An empty record of this network.
@@ -287,7 +294,8 @@ impl<'a> Network<'a> {
         Ok(Record::of(&options.network, options.protocol)?)
     }
 
-    /// The devices that an earlier plan had and this one has not, if they are there and ours.
+    /// The devices that an earlier plan had and this one has not, if they are there and ours; and where one is
+    /// missing, those that bear our mark, whatever they are called: somebody may have renamed it.
     pub(crate) fn outlived(
         &self,
         socket: &Socket,
@@ -299,6 +307,22 @@ impl<'a> Network<'a> {
         for name in before.devices.iter().filter(|name| !devices.contains(name)) {
             let found = link::get(socket, name)?;
             links.extend(found.filter(|link| link.alias.as_deref() == Some(ours.as_str())));
+        }
+        let mut is_missing = false;
+        for name in &devices {
+            is_missing |= link::get(socket, name)?.is_none();
+        }
+        if is_missing {
+            let is_tunnel = |link: &Link| ["vxlan", "ipip"].contains(&link.kind.as_str());
+            let known = |link: &Link| {
+                devices.contains(&link.name) || links.iter().any(|other| other.index == link.index)
+            };
+            let renamed: Vec<Link> = link::list(socket)?
+                .into_iter()
+                .filter(|link| link.alias.as_deref() == Some(ours.as_str()))
+                .filter(|link| is_tunnel(link) && !known(link))
+                .collect();
+            links.extend(renamed);
         }
         Ok(links)
     }

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use netlink_packet_core::NetlinkBuffer;
 
+use super::Ruleset;
 use crate::message::{Object, kind};
 use crate::route::Installed;
 use crate::{attributes, link, route};
@@ -20,6 +21,10 @@ pub enum Notification {
     Neighbour(u32),
     /// A route, of whatever table.
     Route(Installed),
+    /// Sysctls of a link, or those of all links where none is told.
+    Configuration(Option<u32>),
+    /// A part of the ruleset of nf_tables.
+    Ruleset(Ruleset),
     /// Some were lost.
     Lost,
 }
@@ -28,12 +33,17 @@ pub enum Notification {
 const ADDRESS_HEADER: usize = 8;
 const ADDRESS: u16 = 1;
 const LOCAL: u16 = 2;
+/// `struct netconfmsg`, and its attribute (include/uapi/linux/netconf.h).
+const CONFIGURATION_HEADER: usize = 4;
+const INDEX: u16 = 1;
+/// `NETCONFA_IFINDEX_ALL`; what stands beside it is for links to come.
+const ALL: i32 = -1;
 /// `struct ndmsg`.
 const NEIGHBOUR_HEADER: usize = 12;
 
 impl Notification {
     /// Reads what a datagram holds; ends where it is malformed, passes over what is something else.
-    pub(super) fn read_all(datagram: &[u8], told: &mut impl FnMut(Self)) {
+    pub(super) fn read_all(datagram: &[u8], told: &mut dyn FnMut(Self)) {
         let mut rest = datagram;
         while let Ok(message) = NetlinkBuffer::new_checked(rest) {
             let object =
@@ -62,8 +72,19 @@ impl Notification {
                 let object = Object { kind: kind::NEW_ROUTE, ..object };
                 route::received(&object, ipv6).map(Self::Route)
             }
+            kind::NEW_CONFIGURATION => configuration(&object.payload),
             _ => None,
         }
+    }
+}
+
+fn configuration(payload: &[u8]) -> Option<Notification> {
+    let rest = payload.get(CONFIGURATION_HEADER..)?;
+    let (_, index) = attributes::of(rest).find(|(kind, _)| *kind == INDEX)?;
+    let index = i32::from_ne_bytes(index.try_into().ok()?);
+    match u32::try_from(index) {
+        Ok(link) => Some(Notification::Configuration(Some(link))),
+        Err(_) => (index == ALL).then_some(Notification::Configuration(None)),
     }
 }
 
@@ -107,11 +128,27 @@ mod tests {
         let all = read(&message(kind::DELETE_ROUTE, &route));
         let [Notification::Route(gone)] = all.as_slice() else { panic!("{all:?}") };
         assert_eq!((gone.link, gone.route.protocol), (Some(3), 112));
+        let of = |index: i32| {
+            let mut payload = vec![2, 0, 0, 0, 8, 0, 1, 0];
+            payload.extend(index.to_ne_bytes());
+            read(&message(kind::NEW_CONFIGURATION, &payload))
+        };
+        assert_eq!(of(5), [Notification::Configuration(Some(5))]);
+        assert_eq!(of(-1), [Notification::Configuration(None)]);
+        assert_eq!(of(-2), []);
     }
 
     #[test]
     fn malformed_notifications_are_passed_over() {
-        for kind in [kind::NEW_LINK, kind::NEW_ADDRESS, kind::NEW_ROUTE, kind::NEW_NEIGHBOUR, 999] {
+        let kinds = [
+            kind::NEW_LINK,
+            kind::NEW_ADDRESS,
+            kind::NEW_ROUTE,
+            kind::NEW_NEIGHBOUR,
+            kind::NEW_CONFIGURATION,
+            999,
+        ];
+        for kind in kinds {
             for length in 0..16 {
                 assert_eq!(read(&message(kind, &vec![0; length])).len() / 2, 0);
             }

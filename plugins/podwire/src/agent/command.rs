@@ -41,12 +41,12 @@ fn snapshot(arguments: &Arguments, network: &Network) -> Result<Option<Arc<Snaps
 pub fn plan(arguments: &Arguments, out: &mut impl Write) -> Result<ExitCode, Failure> {
     let network = Network::read(&arguments.network)?;
     let snapshot = snapshot(arguments, &network)?;
-    let (prospect, firewall) = match &snapshot {
+    let prospect = match &snapshot {
         Some(snapshot) => cluster::node::prospect(&network.of_fleet(&snapshot.text)?)?,
         None => cluster::node::prospect(&network.config)?,
     };
     print(&prospect.outcome, out)?;
-    for words in firewall.iter().chain(prospect.overruled.iter().map(|(_, words)| words)) {
+    for (_, words) in &prospect.overruled {
         writeln!(out, "# {words}")?;
     }
     faults(&prospect.outcome.ground.faults, snapshot.as_deref(), out)?;

@@ -11,7 +11,7 @@ use peers::{Source, Way};
 const LARGEST: u64 = 1 << 20;
 
 /// The network on this node.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Network {
     /// What the plugin makes of its configuration.
     pub config: cluster::Config,
@@ -73,6 +73,33 @@ impl Network {
                     .details("take local, peers and clusterCIDRs out of it"))
             }
         }
+    }
+
+    /// Whether an agent of this network can go on with that one's options. What tells the network from others, or where
+    /// it keeps what, cannot change while it stands. Code 7.
+    pub fn may_become(&self, new: &Self) -> Result<(), Error> {
+        let state = |network: &Self| network.state().display().to_string();
+        let way = |network: &Self| network.config.node.options.backend.name().to_owned();
+        let all = [
+            ("name", self.name().to_owned(), new.name().to_owned()),
+            ("type", way(self), way(new)),
+            ("stateDir", state(self), state(new)),
+        ];
+        match all.iter().find(|(_, before, now)| before != now) {
+            None => Ok(()),
+            Some((key, before, now)) => {
+                let why = format!("it was {before:?} when the agent began, and cannot change");
+                Err(Error::config(key, format_args!("{now:?}"), &why).details(
+                    "stop the agent, run podwire cleanup with the conflist as it was, and start it again",
+                ))
+            }
+        }
+    }
+
+    /// Whether the source of that one tells the same as this one's.
+    pub fn has_the_source_of(&self, other: &Self) -> bool {
+        let backend = |network: &Self| network.config.node.options.backend.clone();
+        self.peers_file == other.peers_file && backend(self) == backend(other)
     }
 
     /// The network's name.

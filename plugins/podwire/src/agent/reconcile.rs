@@ -1,8 +1,10 @@
 //! The loop: all is compared with the kernel at start, whenever the source tells something, whenever
 //! the kernel tells of something that may concern us, and now and then.
 
+mod conflist;
 mod schedule;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,8 +19,9 @@ use super::arguments::Arguments;
 use super::monitor::{Interest, Monitor};
 use super::network::Network;
 use super::round::{self, Round};
-use super::source::{self, Listener, Told};
+use super::source::{self, Listener, Snapshot, Told};
 use super::state::{Shared, State, Trouble};
+use super::watch::Watched;
 use super::{log, report, runtime, serve, service, subnet};
 use crate::failure::Failure;
 use schedule::{Cause, Schedule};
@@ -27,6 +30,8 @@ use schedule::{Cause, Schedule};
 const FIRST_WORD: Duration = Duration::from_secs(5);
 /// How long the end of an agent that was stopped is waited for.
 const HANDOVER: Duration = Duration::from_secs(5);
+/// How long a round that runs is waited for when the agent is to end. Whatever it leaves, the next one finishes.
+const LAST_ROUND: Duration = Duration::from_secs(3);
 /// How long a round may take before the service manager is not told any more that all is well.
 /// Waiting for the lock alone may take half a minute.
 const STUCK: Duration = Duration::from_mins(2);
@@ -38,6 +43,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let source = source::open(arguments, &network)?;
     let _alone = alone(&network, HANDOVER)?;
     let monitor = Monitor::start()?;
+    conflist::follow_ruleset(&monitor, &network);
     let node =
         if arguments.follows_the_plugins_own() { String::new() } else { arguments.node()? };
     let state = Shared::new(State::new(&network, node, arguments.describe()));
@@ -46,12 +52,17 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         if let Some(address) = &arguments.listen {
             serve::start(address, state.clone(), monitor.clone())?;
         }
+        let peers_file = Watched::new(&network.peers_file);
         let agent = Agent {
             publishes: !arguments.follows_the_plugins_own(),
             arguments: arguments.clone(),
             network: Arc::new(network),
             monitor,
             listener: source::start(source),
+            snapshot: None,
+            earlier: 0,
+            peers_file,
+            left: Vec::new(),
             state,
             schedule: Schedule::new(),
         };
@@ -81,59 +92,87 @@ struct Agent {
     network: Arc<Network>,
     monitor: Monitor,
     listener: Listener,
+    /// What the source said last, or the one before it.
+    snapshot: Option<Arc<Snapshot>>,
+    /// How many descriptions sources gave that came before this one.
+    earlier: u64,
+    /// The one that it names now.
+    peers_file: Watched,
+    /// Those that it named before.
+    left: Vec<PathBuf>,
     /// The plugins' file is ours to write.
     publishes: bool,
     state: Shared,
     schedule: Schedule,
 }
 
-/// The signals that are heeded.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    hangup: Signal,
+fn listen(kind: SignalKind) -> Result<Signal, Error> {
+    signal(kind).map_err(|e| Error::new(Code::IO, format!("listen for signals: {e}")))
 }
 
-impl Signals {
+/// The signals that end the agent.
+struct Ending {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Ending {
     fn new() -> Result<Self, Error> {
-        let listen = |kind| {
-            signal(kind).map_err(|e| Error::new(Code::IO, format!("listen for signals: {e}")))
-        };
-        Ok(Self {
-            terminate: listen(SignalKind::terminate())?,
-            interrupt: listen(SignalKind::interrupt())?,
-            hangup: listen(SignalKind::hangup())?,
-        })
+        let (terminate, interrupt) = (SignalKind::terminate(), SignalKind::interrupt());
+        Ok(Self { terminate: listen(terminate)?, interrupt: listen(interrupt)? })
+    }
+
+    /// Waits until the agent is to end.
+    async fn come(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
     }
 }
 
 impl Agent {
     async fn run(mut self) -> Result<(), Error> {
-        let mut signals = Signals::new()?;
+        let (mut ending, mut hangup) = (Ending::new()?, listen(SignalKind::hangup())?);
         let network = self.network.name().to_owned();
         info!(network, source = self.arguments.describe(), "podwire agent begins");
         self.keep_alive();
         // What it tells is seen by the loop below, too.
-        tokio::select! {
-            _ = signals.terminate.recv() => return Ok(()),
-            _ = signals.interrupt.recv() => return Ok(()),
-            _ = timeout(FIRST_WORD, self.listener.told.wait_for(|t| t.snapshot.is_some() || t.trouble.is_some())) => {}
+        let told = self.listener.told.wait_for(|t| t.snapshot.is_some() || t.trouble.is_some());
+        let is_ended = tokio::select! {
+            () = ending.come() => true,
+            _ = timeout(FIRST_WORD, told) => false,
+        };
+        if is_ended {
+            return Ok(self.ended());
         }
         self.schedule.call(Cause::Start);
-        self.round().await;
+        if !self.round_before(&mut ending).await {
+            return Ok(self.ended());
+        }
         service::ready(&self.summary());
+        let conflist = Watched::new(&self.arguments.network);
         let mut source_ended = false;
         loop {
             tokio::select! {
                 biased;
-                _ = signals.terminate.recv() => break,
-                _ = signals.interrupt.recv() => break,
+                () = ending.come() => break,
                 // Before what wakes: a stream of notifications must not put it off for ever.
                 () = sleep_until(self.schedule.due()) => {
-                    self.round().await;
+                    if !self.round_before(&mut ending).await {
+                        break;
+                    }
                     service::status(&self.summary());
                 }
-                _ = signals.hangup.recv() => self.schedule.call(Cause::Asked),
+                _ = hangup.recv() => {
+                    self.reread();
+                    self.schedule.call(Cause::Asked);
+                }
+                () = conflist.changed() => {
+                    self.reread();
+                    // It may be another source.
+                    source_ended &= self.listener.told.has_changed().is_err();
+                }
                 told = self.listener.told.changed(), if !source_ended => {
                     source_ended = told.is_err();
                     if source_ended {
@@ -141,12 +180,32 @@ impl Agent {
                     }
                     self.schedule.call(Cause::Source);
                 }
+                () = self.peers_file.changed(), if self.publishes => {
+                    if !self.is_published() {
+                        self.schedule.call(Cause::File);
+                    }
+                }
                 () = self.monitor.changed() => self.schedule.call(Cause::Kernel),
             }
         }
+        Ok(self.ended())
+    }
+
+    fn ended(&self) {
         service::stopping();
-        info!(network, "podwire agent ends; what it made stays");
-        Ok(())
+        info!(network = self.network.name(), "podwire agent ends; what it made stays");
+    }
+
+    /// A round; false when the agent is to end.
+    async fn round_before(&mut self, ending: &mut Ending) -> bool {
+        let mut round = std::pin::pin!(self.round());
+        tokio::select! {
+            () = &mut round => true,
+            () = ending.come() => {
+                let _ = timeout(LAST_ROUND, round).await;
+                false
+            }
+        }
     }
 
     /// One round, and everything that follows from it.
@@ -156,8 +215,11 @@ impl Agent {
         self.hear(&told);
         // What is changed from now on has to be looked at again, whatever it is.
         self.monitor.attend(None);
-        let (network, snapshot) = (self.network.clone(), told.snapshot.clone());
-        let snapshot = snapshot.filter(|_| self.publishes);
+        if let Some(snapshot) = &told.snapshot {
+            self.snapshot = Some(snapshot.clone());
+        }
+        let network = self.network.clone();
+        let snapshot = self.snapshot.clone().filter(|_| self.publishes);
         let running = tokio::task::spawn_blocking(move || round::run(&network, snapshot.as_ref()));
         let round = running.await.unwrap_or_else(|e| Round {
             outcome: Err(Error::new(Code::INTERNAL, format!("the round broke off: {e}"))),
@@ -172,7 +234,14 @@ impl Agent {
         self.schedule.end(&causes, changes, round.published);
         if round.outcome.is_ok() {
             self.listener.applied.send_replace(told.version);
+            self.discard_left();
         }
+    }
+
+    /// Whether the plugins' file says what it should; we write it ourselves.
+    fn is_published(&self) -> bool {
+        let wanted = self.snapshot.as_ref();
+        wanted.is_none_or(|s| std::fs::read(&self.network.peers_file).is_ok_and(|is| is == s.text))
     }
 
     /// Takes up how the source fares.
@@ -191,7 +260,7 @@ impl Agent {
             (None, None) => {}
         }
         state.source_trouble = Trouble::now(before, told.trouble.as_ref());
-        state.snapshots = told.version;
+        state.snapshots = self.earlier + told.version;
     }
 
     fn take_up(&self, round: &Round, causes: &str) {
@@ -203,16 +272,22 @@ impl Agent {
             Ok(outcome) => state.take_up(outcome),
             Err(error) => state.take_up_failure(error),
         }
-        if let Err(error) = state.write(self.network.state()) {
-            warn!(%error, "cannot write the agent's state");
-        }
         drop(state);
+        self.save();
         if let (Some(path), Ok(outcome)) = (&self.arguments.subnet_env, &round.outcome) {
             match subnet::write(path, outcome, self.network.config.masquerade) {
                 Ok(true) => info!(path = %path.display(), "written"),
                 Ok(false) => {}
                 Err(error) => error!(%error, "cannot tell flannel's plugin"),
             }
+        }
+    }
+
+    /// Writes how it fares for those that ask.
+    fn save(&self) {
+        let state = self.state.lock();
+        if let Err(error) = state.write(self.network.state()) {
+            warn!(%error, "cannot write the agent's state");
         }
     }
 

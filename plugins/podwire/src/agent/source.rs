@@ -17,6 +17,7 @@ use std::sync::Arc;
 use cni::{Code, Error};
 use peers::Fault;
 use tokio::sync::watch;
+use tokio::task::AbortHandle;
 
 use super::arguments::{Arguments, Kind};
 use super::network::Network;
@@ -57,13 +58,22 @@ pub struct Listener {
     pub told: watch::Receiver<Told>,
     /// The version that the kernel has.
     pub applied: watch::Sender<u64>,
+    following: Option<AbortHandle>,
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        if let Some(following) = &self.following {
+            following.abort();
+        }
+    }
 }
 
 impl Feed {
     fn new() -> (Self, Listener) {
         let (told, hears) = watch::channel(Told::default());
         let (applies, applied) = watch::channel(0);
-        (Self { told, applied }, Listener { told: hears, applied: applies })
+        (Self { told, applied }, Listener { told: hears, applied: applies, following: None })
     }
 
     /// The fleet is described so now.
@@ -152,10 +162,10 @@ fn backend(backend: &peers::Backend) -> flannel::Backend {
     }
 }
 
-/// Starts to follow; to be called inside of a runtime.
+/// Starts to follow until nobody listens any more; to be called inside of a runtime.
 pub fn start(source: Box<dyn Source>) -> Listener {
-    let (feed, listener) = Feed::new();
-    tokio::spawn(source.follow(feed));
+    let (feed, mut listener) = Feed::new();
+    listener.following = Some(tokio::spawn(source.follow(feed)).abort_handle());
     listener
 }
 

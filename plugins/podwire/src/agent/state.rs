@@ -35,6 +35,8 @@ pub struct State {
     pub source: String,
     /// What is wrong with it.
     pub source_trouble: Option<Trouble>,
+    /// What is wrong with the conflist as it is now; that of the time before holds.
+    pub conflist_trouble: Option<Trouble>,
     /// How many descriptions of the fleet it gave.
     pub snapshots: u64,
     /// When the agent began.

@@ -63,6 +63,7 @@ struct Told {
     pid: u32,
     source: String,
     source_trouble: Option<state::Trouble>,
+    conflist_trouble: Option<state::Trouble>,
     trouble: Option<state::Trouble>,
     unpublished: Option<state::Trouble>,
     started: u64,
@@ -122,12 +123,12 @@ fn look(network: &Network) -> Status {
         peers: Vec::new(),
     };
     match cluster::node::prospect(&network.config) {
-        Ok((prospect, firewall)) => {
+        Ok(prospect) => {
             let ground = &prospect.outcome.ground;
             status.node = Some(prospect.outcome.fleet.local.name.clone());
             status.mtu = Some(ground.mtu);
-            let steps = prospect.outcome.steps().into_iter().map(|step| step.command);
-            status.lacking = steps.chain(firewall).collect();
+            let steps = prospect.outcome.steps().into_iter();
+            status.lacking = steps.map(|step| step.command).collect();
             let mut faults = ground.faults.clone();
             // What only the source knows of, or what the kernel refused.
             let more = source_faults.into_iter().flatten().filter(|f| !ground.faults.contains(f));
@@ -138,7 +139,9 @@ fn look(network: &Network) -> Status {
         Err(error) => status.trouble = Some(error.to_string()),
     }
     let agent = status.agent.state.as_ref().filter(|_| running);
-    status.in_line &= agent.is_none_or(|a| a.source_trouble.is_none() && a.trouble.is_none());
+    status.in_line &= agent.is_none_or(|agent| {
+        [&agent.source_trouble, &agent.conflist_trouble, &agent.trouble].iter().all(|t| t.is_none())
+    });
     status
 }
 
@@ -199,6 +202,7 @@ impl From<State> for Told {
             pid: state.pid,
             source: state.source,
             source_trouble: state.source_trouble,
+            conflist_trouble: state.conflist_trouble,
             trouble: state.trouble,
             unpublished: state.unpublished,
             started: state.started,
@@ -222,6 +226,7 @@ impl Status {
                 })
             };
             all.extend(of("the source fails", &told.source_trouble));
+            all.extend(of("the conflist is not followed", &told.conflist_trouble));
             all.extend(of("rounds fail", &told.trouble));
             all.extend(of("peersFile is not written", &told.unpublished));
         }

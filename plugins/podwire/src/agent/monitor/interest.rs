@@ -40,7 +40,8 @@ impl Interest {
     /// Whether a notification may tell of damage, or of another underlay.
     pub fn is_met_by(&self, one: &Notification) -> bool {
         match one {
-            Notification::Lost => true,
+            // A ruleset that changes is judged before, by what does not change with a round.
+            Notification::Lost | Notification::Ruleset(_) => true,
             Notification::Link(index, name) => {
                 self.links.contains(index) || self.names.contains(name)
             }
@@ -48,6 +49,8 @@ impl Interest {
             // Those of the underlay come and go all the time.
             Notification::Neighbour(link) => self.tunnels.contains(link),
             Notification::Route(installed) => self.is_met_by_route(installed),
+            // Each pod's interface brings some of its own.
+            Notification::Configuration(link) => link.is_none_or(|link| self.links.contains(&link)),
         }
     }
 
@@ -111,6 +114,8 @@ mod tests {
             Notification::Address(2, "192.0.2.7".parse().unwrap()),
             Notification::Address(5, "192.0.2.1".parse().unwrap()),
             Notification::Neighbour(9),
+            Notification::Configuration(None),
+            Notification::Configuration(Some(9)),
             route("10.244.2.0/24", 9, |_| {}),
             route("10.244.2.0/24", 2, |route| route.protocol = 112),
             route("10.244.2.0/24", 7, |route| route.priority = Some(METRIC)),
@@ -128,6 +133,7 @@ mod tests {
             Notification::Address(55, "10.244.1.1".parse().unwrap()),
             Notification::Neighbour(55),
             Notification::Neighbour(2),
+            Notification::Configuration(Some(55)),
             route("10.244.1.7/32", 55, |_| {}),
             route("192.0.2.7/32", 2, |route| route.table = Some(255)),
             route("fe80::/64", 55, |_| {}),

@@ -27,6 +27,10 @@ pub enum Cause {
     Start,
     /// The source told something.
     Source,
+    /// The conflist says something else.
+    Conflist,
+    /// The plugins' file is not what was written.
+    File,
     /// The kernel told of a change.
     Kernel,
     /// Somebody asked for it (SIGHUP).
@@ -56,6 +60,8 @@ impl fmt::Display for Causes {
         let words = self.0.iter().map(|cause| match cause {
             Cause::Start => "start",
             Cause::Source => "source",
+            Cause::Conflist => "conflist",
+            Cause::File => "file",
             Cause::Kernel => "kernel",
             Cause::Asked => "asked",
             Cause::Time => "time",

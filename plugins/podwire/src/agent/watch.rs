@@ -7,14 +7,92 @@ use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
 use notify::event::{AccessKind, AccessMode};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
+use tokio::task::AbortHandle;
+use tokio::time::{sleep, timeout};
+
+use super::backoff::Backoff;
+
+/// What is written in several steps is read when it has been quiet for so long.
+const QUIET: Duration = Duration::from_millis(20);
+/// Whether what is watched is still what the path leads to is looked at so often, too: nobody tells of
+/// a directory above that is put in the place of another.
+const LOOK: Duration = Duration::from_secs(10);
+/// Where there is not even a directory, it is looked for after this time and later and later.
+const SOON: Duration = Duration::from_millis(200);
+
+/// The changes of what a path leads to. To be made before it is read, and asked for the next one before it
+/// is read again, so that no change slips through.
+#[derive(Debug)]
+pub struct Changes {
+    path: PathBuf,
+    /// `None` while there is no directory.
+    watch: Option<Watch>,
+    backoff: Backoff,
+}
+
+impl Changes {
+    /// From now on.
+    pub fn of(path: &Path) -> Self {
+        let watch = Watch::on(path).ok();
+        Self { path: path.to_owned(), watch, backoff: Backoff::new(SOON, LOOK) }
+    }
+
+    /// Waits until the path may lead to something else than before. Whoever stops to wait may miss one.
+    pub async fn next(&mut self) {
+        match &mut self.watch {
+            Some(watch) => {
+                self.backoff.reset();
+                watch.ends(&self.path).await;
+            }
+            None => sleep(self.backoff.next()).await,
+        }
+        self.watch = Watch::on(&self.path).ok();
+    }
+}
+
+/// A file that is watched as long as the value lives.
+#[derive(Debug)]
+pub struct Watched {
+    changed: Arc<Notify>,
+    task: AbortHandle,
+}
+
+impl Watched {
+    /// To be called inside of a runtime.
+    pub fn new(path: &Path) -> Self {
+        let changed = Arc::new(Notify::new());
+        let (told, path) = (changed.clone(), path.to_owned());
+        let watch = async move {
+            let mut changes = Changes::of(&path);
+            loop {
+                told.notify_one();
+                changes.next().await;
+            }
+        };
+        Self { changed, task: tokio::spawn(watch).abort_handle() }
+    }
+
+    /// Waits until it may have changed since this was asked last; the first time it may have.
+    pub async fn changed(&self) {
+        self.changed.notified().await;
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
 
 /// A subscription.
 #[derive(Debug)]
-pub struct Watch {
+struct Watch {
     _watcher: RecommendedWatcher,
     wakes: mpsc::Receiver<()>,
     at: Vec<(PathBuf, Option<Identity>)>,
@@ -25,7 +103,7 @@ type Identity = (u64, u64);
 
 impl Watch {
     /// Subscribes to what the path leads to. Fails where there is no directory.
-    pub fn on(path: &Path) -> notify::Result<Self> {
+    fn on(path: &Path) -> notify::Result<Self> {
         let (wake, wakes) = mpsc::channel(1);
         let at = directories(path);
         let concern = Concern { name: plain_name(path), directories: at.clone() };
@@ -45,13 +123,23 @@ impl Watch {
         Ok(Self { _watcher: watcher, wakes, at: at.into_iter().map(known).collect() })
     }
 
+    /// Waits until something has changed, or the path leads elsewhere.
+    async fn ends(&mut self, path: &Path) {
+        while !self.is_stale(path) {
+            if timeout(LOOK, self.changed()).await.is_ok() {
+                while timeout(QUIET, self.changed()).await.is_ok_and(|more| more) {}
+                return;
+            }
+        }
+    }
+
     /// Waits for a change. True when there was one.
-    pub async fn changed(&mut self) -> bool {
+    async fn changed(&mut self) -> bool {
         self.wakes.recv().await.is_some()
     }
 
     /// True when the path leads elsewhere by now.
-    pub fn is_stale(&self, path: &Path) -> bool {
+    fn is_stale(&self, path: &Path) -> bool {
         let now = directories(path);
         now.len() != self.at.len()
             || std::iter::zip(&now, &self.at)
