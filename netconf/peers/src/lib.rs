@@ -43,4 +43,4 @@ pub use outcome::{Outcome, Step};
 pub use plan::{Device, Kind, Plan, Route, Through, plan};
 pub use prospect::Prospect;
 pub use settle::{Ground, Network};
-pub use source::Source;
+pub use source::{Known, Source};

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use ipnetwork::IpNetwork;
 
@@ -13,7 +14,7 @@ pub struct Outcome {
     /// What an attachment needs to know.
     pub ground: Ground,
     /// The nodes.
-    pub fleet: Fleet,
+    pub fleet: Arc<Fleet>,
     /// What the kernel was to have.
     pub plan: Plan,
     /// Devices that had to go, to come or to be mended before anything else, as commands.

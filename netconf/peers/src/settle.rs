@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use cni::Error;
 use ipnetwork::IpNetwork;
@@ -21,8 +22,8 @@ use crate::plan::{Device, Plan, plan};
 use crate::record::{self, Record, Settled, Sight};
 use crate::scope::Scope;
 use crate::sight::{describe, sights};
-use crate::source::Identity;
-use crate::{Options, Outcome, commands, former, tunnel};
+use crate::source::{Identity, Known};
+use crate::{Options, Outcome, Source, commands, former, tunnel};
 
 /// How many faults the record keeps for the next ADD to tell.
 const REMEMBERED: usize = 20;
@@ -43,7 +44,7 @@ pub(crate) type Links = (Vec<u32>, Vec<u32>);
 
 impl Outcome {
     /// Nothing had to be done yet.
-    pub(crate) fn of(fleet: Fleet, plan: Plan, (underlays, tunnels): Links) -> Self {
+    pub(crate) fn of(fleet: Arc<Fleet>, plan: Plan, (underlays, tunnels): Links) -> Self {
         Self {
             ground: Ground::of(&fleet, &plan),
             fleet,
@@ -78,7 +79,7 @@ pub struct Network<'a> {
 
 /// The description of the fleet, the plan for it, and what it was made of.
 pub(crate) struct Planned {
-    pub fleet: Fleet,
+    pub fleet: Arc<Fleet>,
     identity: Option<Identity>,
     facts: Facts,
     pub plan: Plan,
@@ -203,11 +204,12 @@ impl<'a> Network<'a> {
     /// the fleet cannot be told from another one.
     fn key(&self, identity: Option<&Identity>) -> Result<Option<String>, Error> {
         let source = match (&self.config.source, identity) {
-            (crate::Source::Inline(tree), _) => tree.to_string(),
-            (crate::Source::File(path), Some(identity)) => {
+            (Source::Inline(tree), _) => tree.to_string(),
+            (Source::File(path), Some(identity))
+            | (Source::Known(Known { path, .. }), Some(identity)) => {
                 format!("{} {identity:?}", path.display())
             }
-            (crate::Source::File(_), None) => return Ok(None),
+            (Source::File(_) | Source::Known(_), None) => return Ok(None),
         };
         let (options, beside) = (&self.config.options, &self.beside);
         let version = env!("CARGO_PKG_VERSION");

@@ -31,20 +31,15 @@ pub fn run(network: &Network, snapshot: Option<&Arc<Snapshot>>) -> Round {
     let mut unpublished = None;
     let outcome = match snapshot {
         None => cluster::node::reconcile(&network.config),
-        // Theirs alone may read it, as the record beside it.
-        Some(snapshot) => match publish(&network.peers_file, &snapshot.text, 0o600) {
-            Ok(anew) => {
-                published = anew;
-                cluster::node::reconcile(&network.config)
+        Some(snapshot) => {
+            // Theirs alone may read it, as the record beside it. Where it cannot be written, the kernel
+            // follows all the same.
+            match publish(&network.peers_file, &snapshot.text, 0o600) {
+                Ok(anew) => published = anew,
+                Err(error) => unpublished = Some(error),
             }
-            // The kernel follows all the same.
-            Err(error) => {
-                unpublished = Some(error);
-                network
-                    .of_fleet(&snapshot.text)
-                    .and_then(|config| cluster::node::reconcile(&config))
-            }
-        },
+            cluster::node::reconcile(&network.of_fleet(snapshot))
+        }
     };
     let outcome = outcome.map(|mut outcome| {
         if let Some(snapshot) = snapshot {

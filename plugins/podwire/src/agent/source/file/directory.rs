@@ -43,8 +43,8 @@ impl Directory {
         }
         self.nodes = nodes;
         tree.set("peers", Json::Array(self.nodes.values().cloned().collect()));
-        let text = fleet::seen_from(tree.to_string().as_bytes(), node, what)?;
-        Ok(Snapshot { text, faults })
+        let snapshot = fleet::seen_from(tree.to_string().as_bytes(), node, what)?;
+        Ok(Snapshot { faults, ..snapshot })
     }
 }
 

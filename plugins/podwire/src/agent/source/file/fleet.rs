@@ -1,11 +1,15 @@
 //! One description of all nodes, as one of them sees it.
 
+use std::sync::Arc;
+
 use cni::{Code, Error, Json};
 use peers::Fleet;
 
+use super::super::Snapshot;
+
 /// The peer file of `node`: its own entry is the local one. `what` names the fleet in errors. Code 6 or
 /// 7 where it makes no peer file.
-pub fn seen_from(text: &[u8], node: &str, what: &str) -> Result<Vec<u8>, Error> {
+pub fn seen_from(text: &[u8], node: &str, what: &str) -> Result<Snapshot, Error> {
     let mut tree = Json::parse(text, what)?;
     let bad = |msg: String| Error::new(Code::CONFIG, format!("{what}: {msg}"));
     if !matches!(tree, Json::Object(_)) {
@@ -34,8 +38,8 @@ pub fn seen_from(text: &[u8], node: &str, what: &str) -> Result<Vec<u8>, Error> 
         }
     }
     tree.set("peers", Json::Array(peers));
-    Fleet::read(&tree, what)?;
-    Ok(tree.to_string().into_bytes())
+    let fleet = Arc::new(Fleet::read(&tree, what)?);
+    Ok(Snapshot { text: tree.to_string().into_bytes(), fleet, faults: Vec::new() })
 }
 
 #[cfg(test)]
@@ -49,8 +53,9 @@ mod tests {
     #[test]
     fn each_node_finds_itself() {
         for (node, other) in [("a", "b"), ("b", "a")] {
-            let text = seen_from(FLEET.as_bytes(), node, "fleet").unwrap();
-            let fleet = Fleet::parse(&text, "fleet").unwrap();
+            let snapshot = seen_from(FLEET.as_bytes(), node, "fleet").unwrap();
+            let fleet = Fleet::parse(&snapshot.text, "fleet").unwrap();
+            assert_eq!(*snapshot.fleet, fleet);
             assert_eq!(fleet.local.name, node);
             assert_eq!(fleet.peers.len(), 1);
             assert_eq!(fleet.peers[0].name, other);
