@@ -39,6 +39,12 @@ impl Snapshot {
         let fleet = Arc::new(Fleet::parse(&text, what)?);
         Ok(Self { text, fleet, faults })
     }
+
+    /// Of a description that is the same for every node. Code 6 or 7.
+    pub fn seen_from(text: &[u8], node: &str, what: &str) -> Result<Self, Error> {
+        let (fleet, text) = Fleet::seen_from(text, node, what)?;
+        Ok(Self { text, fleet: Arc::new(fleet), faults: Vec::new() })
+    }
 }
 
 /// What a source has told so far.

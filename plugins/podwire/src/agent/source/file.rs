@@ -2,7 +2,6 @@
 //! in the plugin's own peer file.
 
 mod directory;
-mod fleet;
 mod read;
 
 use std::path::PathBuf;
@@ -39,7 +38,7 @@ impl Files {
             return self.directory.read(&self.path, node, &what);
         }
         let text = read::whole(&self.path).map_err(|e| read::failed(&what, &e))?;
-        fleet::seen_from(&text, node, &what)
+        Snapshot::seen_from(&text, node, &what)
     }
 
     async fn run(mut self, feed: Feed) {
