@@ -4,7 +4,7 @@ use attach::forwarding;
 use cni::{Error, NetworkName};
 use ipnetwork::IpNetwork;
 use kernel::events::Ruleset;
-use peers::{Fault, Ground, Network, Outcome, Plan, Prospect};
+use peers::{Fault, Ground, Network, Outcome, Pending, Plan, Prospect};
 
 use crate::config::Config;
 
@@ -46,6 +46,11 @@ pub fn reconcile(config: &Config) -> Result<Outcome, Error> {
         }
     }
     Ok(outcome)
+}
+
+/// Records what was pending, so that an ADD finds all in place. False where all has to be compared.
+pub fn confirm(config: &Config, pending: &Pending) -> Result<bool, Error> {
+    network(config).confirm(pending)
 }
 
 /// What that would do; changes nothing.

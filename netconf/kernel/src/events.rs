@@ -15,7 +15,7 @@ use nix::sys::socket::sockopt::{RcvBuf, RcvBufForce};
 
 use crate::{Error, Result, fault};
 
-pub use notification::Notification;
+pub use notification::{Heard, Notification};
 pub use ruleset::{Part, Ruleset};
 
 /// Larger than any datagram of notifications: each holds one object.
@@ -78,11 +78,16 @@ impl Events {
         let fail = |e| Error::new("listen for", "changes of the ruleset", e);
         fault::point("listen for changes of the ruleset").map_err(fail)?;
         let socket = subscribed(NETLINK_NETFILTER, NF_TABLES).map_err(fail)?;
-        // Without the right to more it is as large as the kernel grants everybody.
-        let enlarged = setsockopt(&socket.as_fd(), RcvBufForce, &RULESETS)
-            .or_else(|_| setsockopt(&socket.as_fd(), RcvBuf, &RULESETS));
-        enlarged.map_err(|e| fail(e.into()))?;
-        Ok(Self { socket, read: Ruleset::read_all })
+        Self { socket, read: Ruleset::read_all }.with_room(RULESETS)
+    }
+
+    /// Has room for so many bytes of notifications that nobody has read yet, as far as the kernel grants it:
+    /// without the right to more, as much as everybody may have.
+    pub fn with_room(self, bytes: usize) -> Result<Self> {
+        let fail = |e: nix::Error| Error::new("listen for", "events", e.into());
+        let enlarged = setsockopt(&self.socket.as_fd(), RcvBufForce, &bytes)
+            .or_else(|_| setsockopt(&self.socket.as_fd(), RcvBuf, &bytes));
+        enlarged.map(|()| self).map_err(fail)
     }
 
     /// Calls `look` now and after every notification until it gives a value. ETIMEDOUT after

@@ -1,5 +1,7 @@
 //! What would be done, without doing it.
 
+use std::sync::Arc;
+
 use cni::Error;
 use ipnetwork::IpNetwork;
 use kernel::Socket;
@@ -56,7 +58,7 @@ impl Network<'_> {
         let links = planned.links(&tunnels);
         let overlaps = planned.overlaps(&rivals);
         let Planned { fleet, plan, .. } = planned;
-        let mut outcome = Outcome::of(fleet, plan, links);
+        let mut outcome = Outcome::of(fleet, Arc::new(plan), links);
         outcome.ground.faults.extend(overlaps);
         let outlived = last.into_iter().map(commands::removal).collect();
         Ok(Prospect { outcome: Outcome { devices, changes, outlived, ..outcome }, overruled })

@@ -27,7 +27,7 @@ impl Network<'_> {
         let socket = Socket::open()?;
         let before = Record::read(state);
         let fleet = self.config.source.read().map(|(fleet, _)| fleet);
-        let cluster = fleet.map(|fleet| fleet.cluster).unwrap_or_default();
+        let cluster = fleet.map(|fleet| fleet.cluster.clone()).unwrap_or_default();
         let record = self.record()?;
         let scope = Scope::new(&cluster, &before, &record.rivals(state));
         // What is gone half-way is not what the last conclusion says.

@@ -42,7 +42,7 @@ pub fn plan(arguments: &Arguments, out: &mut impl Write) -> Result<ExitCode, Fai
     let network = Network::read(&arguments.network)?;
     let snapshot = snapshot(arguments, &network)?;
     let prospect = match &snapshot {
-        Some(snapshot) => cluster::node::prospect(&network.of_fleet(&snapshot.text)?)?,
+        Some(snapshot) => cluster::node::prospect(&network.of_fleet(snapshot))?,
         None => cluster::node::prospect(&network.config)?,
     };
     print(&prospect.outcome, out)?;

@@ -25,6 +25,10 @@ const GROUPS: &[Group] = &[
     Group::Ipv4Configuration,
     Group::Ipv6Configuration,
 ];
+/// What may wait to be read of them, in bytes: a round makes thousands of changes at once.
+const ROOM: usize = 8 << 20;
+/// So many are kept until it is known what concerns us; of more it is assumed that something does.
+const KEPT: usize = 1 << 16;
 /// Where listening fails, which no kernel does, it is tried again so often.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -42,11 +46,22 @@ impl fmt::Debug for Concern {
     }
 }
 
+/// What concerns us.
+#[derive(Debug, Default)]
+enum Attention {
+    /// It is not known what may: then all does.
+    #[default]
+    All,
+    /// What will be known soon; this has been heard meanwhile.
+    Later(Vec<Notification>),
+    /// What meets this.
+    Only(Box<Interest>),
+}
+
 #[derive(Debug, Default)]
 struct Shared {
     woken: Notify,
-    /// `None` while it is not known what may concern us: then all does.
-    interest: Mutex<Option<Interest>>,
+    attention: Mutex<Attention>,
     /// Which changes of the ruleset concern us; `None` while nobody listens for them.
     ruleset: Mutex<Option<Concern>>,
     heard: AtomicU64,
@@ -57,7 +72,7 @@ impl Monitor {
     /// Listens in the calling thread's namespace from now on.
     pub fn start() -> Result<Self, Error> {
         let monitor = Self::default();
-        monitor.listen("monitor", || Events::open_all(GROUPS))?;
+        monitor.listen("monitor", || Events::open_all(GROUPS)?.with_room(ROOM))?;
         Ok(monitor)
     }
 
@@ -82,9 +97,9 @@ impl Monitor {
         let listener = self.clone();
         let listen = move || {
             loop {
-                if let Err(error) = events.next(|one| listener.hear(&one)) {
+                if let Err(error) = events.next(|one| listener.hear(one)) {
                     tracing::error!(%error, "cannot listen to the kernel");
-                    listener.hear(&Notification::Lost);
+                    listener.hear(Notification::Lost);
                     thread::park_timeout(AGAIN);
                     if let Ok(anew) = open() {
                         events = anew;
@@ -96,23 +111,35 @@ impl Monitor {
         thread.map(drop).map_err(|e| Error::new(Code::IO, format!("start a thread: {e}")))
     }
 
-    fn hear(&self, one: &Notification) {
+    fn hear(&self, one: Notification) {
         self.0.heard.fetch_add(1, Ordering::Relaxed);
-        if *one == Notification::Lost {
+        if one == Notification::Lost {
             self.0.lost.fetch_add(1, Ordering::Relaxed);
             tracing::warn!(
                 "the kernel's notifications came too fast, some were lost: all is compared"
             );
         }
-        if let Notification::Ruleset(change) = one {
+        if let Notification::Ruleset(change) = &one {
             let ruleset = self.0.ruleset.lock().unwrap_or_else(PoisonError::into_inner);
             if ruleset.as_ref().is_none_or(|Concern(concerns)| concerns(change)) {
                 self.0.woken.notify_one();
             }
             return;
         }
-        let interest = self.0.interest.lock().unwrap_or_else(PoisonError::into_inner);
-        if interest.as_ref().is_none_or(|interest| interest.is_met_by(one)) {
+        let mut attention = self.0.attention.lock().unwrap_or_else(PoisonError::into_inner);
+        let wakes = match &mut *attention {
+            Attention::Only(interest) => interest.is_met_by(&one),
+            Attention::Later(kept) if kept.len() < KEPT => {
+                kept.push(one);
+                false
+            }
+            Attention::Later(_) => {
+                *attention = Attention::All;
+                true
+            }
+            Attention::All => true,
+        };
+        if wakes {
             self.0.woken.notify_one();
         }
     }
@@ -122,9 +149,31 @@ impl Monitor {
         self.0.woken.notified().await;
     }
 
-    /// What concerns us from now on; `None` for everything, as while it is being changed.
+    /// What concerns us is about to change: what is heard from now on is judged by what is attended to next.
+    pub fn hold(&self) {
+        self.turn(Attention::Later(Vec::new()));
+    }
+
+    /// What concerns us from now on; `None` for everything.
     pub fn attend(&self, interest: Option<Interest>) {
-        *self.0.interest.lock().unwrap_or_else(PoisonError::into_inner) = interest;
+        let attention = interest.map_or(Attention::All, |one| Attention::Only(Box::new(one)));
+        self.turn(attention);
+    }
+
+    fn turn(&self, now: Attention) {
+        let mut attention = self.0.attention.lock().unwrap_or_else(PoisonError::into_inner);
+        let wakes = match (&*attention, &now) {
+            (Attention::Later(kept), Attention::Only(interest)) => {
+                kept.iter().any(|one| interest.is_met_by(one))
+            }
+            (Attention::Later(kept), _) => !kept.is_empty(),
+            _ => false,
+        };
+        *attention = now;
+        drop(attention);
+        if wakes {
+            self.0.woken.notify_one();
+        }
     }
 
     /// How many notifications were heard, and how often some were lost.

@@ -5,7 +5,9 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use cni::{Code, Error, Json, NetConf};
-use peers::{Source, Way};
+use peers::{Known, Source, Way};
+
+use super::source::Snapshot;
 
 /// A conflist is not larger.
 const LARGEST: u64 = 1 << 20;
@@ -66,7 +68,7 @@ impl Network {
         let config = cluster::Config::parse(way, &conf)?;
         match &config.node.source {
             Source::File(path) => Ok(Self { peers_file: path.clone(), config }),
-            Source::Inline(_) => {
+            Source::Inline(_) | Source::Known(_) => {
                 let why =
                     "the peers are in the plugin's configuration, where nobody can follow them";
                 Err(Error::new(Code::CONFIG, why)
@@ -112,11 +114,12 @@ impl Network {
         &self.config.node.state
     }
 
-    /// The same network of a fleet that is described by this text instead of the file.
-    pub fn of_fleet(&self, text: &[u8]) -> Result<cluster::Config, Error> {
+    /// The same network of this fleet, whether or not the plugins' file says the same by now.
+    pub fn of_fleet(&self, snapshot: &Snapshot) -> cluster::Config {
         let mut config = self.config.clone();
-        config.node.source = Source::Inline(Json::parse(text, "the fleet")?);
-        Ok(config)
+        let known = Known::of(snapshot.fleet.clone(), &snapshot.text, &self.peers_file);
+        config.node.source = Source::Known(known);
+        config
     }
 }
 

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use cni::{Code, Error};
 use kernel::Lock;
+use peers::Pending;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::{error, info, warn};
@@ -65,6 +66,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
             left: Vec::new(),
             state,
             schedule: Schedule::new(),
+            pending: None,
         };
         agent.run().await
     });
@@ -104,6 +106,8 @@ struct Agent {
     publishes: bool,
     state: Shared,
     schedule: Schedule,
+    /// What is recorded when the plugins' file has rested.
+    pending: Option<Pending>,
 }
 
 fn listen(kind: SignalKind) -> Result<Signal, Error> {
@@ -211,19 +215,21 @@ impl Agent {
     /// One round, and everything that follows from it.
     async fn round(&mut self) {
         let causes = self.schedule.begin();
+        if causes.is_settling() && self.confirm().await {
+            return self.schedule.rest();
+        }
         let told = self.listener.told.borrow_and_update().clone();
         self.hear(&told);
-        // What is changed from now on has to be looked at again, whatever it is.
-        self.monitor.attend(None);
+        // Our own changes are told, too; they are told from others by what they lead to.
+        self.monitor.hold();
         if let Some(snapshot) = &told.snapshot {
             self.snapshot = Some(snapshot.clone());
         }
         let network = self.network.clone();
         let snapshot = self.snapshot.clone().filter(|_| self.publishes);
         let running = tokio::task::spawn_blocking(move || round::run(&network, snapshot.as_ref()));
-        let round = running.await.unwrap_or_else(|e| Round {
+        let mut round = running.await.unwrap_or_else(|e| Round {
             outcome: Err(Error::new(Code::INTERNAL, format!("the round broke off: {e}"))),
-            published: false,
             unpublished: None,
             took: Duration::ZERO,
         });
@@ -231,7 +237,8 @@ impl Agent {
         self.monitor.attend(round.outcome.as_ref().ok().map(|o| Interest::of(o, options)));
         self.take_up(&round, &causes.to_string());
         let changes = round.outcome.as_ref().map(peers::Outcome::len).ok();
-        self.schedule.end(&causes, changes, round.published);
+        self.pending = round.outcome.as_mut().ok().and_then(|outcome| outcome.pending.take());
+        self.schedule.end(&causes, changes, self.pending.is_some());
         if round.outcome.is_ok() {
             self.listener.applied.send_replace(told.version);
             self.discard_left();
@@ -242,6 +249,16 @@ impl Agent {
     fn is_published(&self) -> bool {
         let wanted = self.snapshot.as_ref();
         wanted.is_none_or(|s| std::fs::read(&self.network.peers_file).is_ok_and(|is| is == s.text))
+    }
+
+    /// Records what the last round concluded, now that the plugins' file has rested. False when that is not
+    /// to be had so cheaply.
+    async fn confirm(&mut self) -> bool {
+        let Some(pending) = self.pending.take() else { return false };
+        let network = self.network.clone();
+        let snapshot = self.snapshot.clone().filter(|_| self.publishes);
+        let confirm = move || round::confirm(&network, snapshot.as_ref(), &pending);
+        tokio::task::spawn_blocking(confirm).await.is_ok_and(|confirmed| confirmed.unwrap_or(false))
     }
 
     /// Takes up how the source fares.

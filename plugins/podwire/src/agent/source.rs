@@ -15,7 +15,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use cni::{Code, Error};
-use peers::Fault;
+use peers::{Fault, Fleet};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
@@ -25,11 +25,26 @@ use super::network::Network;
 /// A description of the fleet as this node sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
-    /// What a peer file says: `version`, `clusterCIDRs`, `local`, `peers`. Text, because it is a
-    /// tenth of what the tree of it takes.
+    /// What the plugins' file says: `version`, `clusterCIDRs`, `local`, `peers`.
     pub text: Vec<u8>,
+    /// The same, read once for all who want to know.
+    pub fleet: Arc<Fleet>,
     /// What of the source could not be read; the others are served.
     pub faults: Vec<Fault>,
+}
+
+impl Snapshot {
+    /// Of a peer file's text, which `what` names in errors. Code 6 or 7 where it is none.
+    pub fn of(text: Vec<u8>, faults: Vec<Fault>, what: &str) -> Result<Self, Error> {
+        let fleet = Arc::new(Fleet::parse(&text, what)?);
+        Ok(Self { text, fleet, faults })
+    }
+
+    /// Of a description that is the same for every node. Code 6 or 7.
+    pub fn seen_from(text: &[u8], node: &str, what: &str) -> Result<Self, Error> {
+        let (fleet, text) = Fleet::seen_from(text, node, what)?;
+        Ok(Self { text, fleet: Arc::new(fleet), faults: Vec::new() })
+    }
 }
 
 /// What a source has told so far.

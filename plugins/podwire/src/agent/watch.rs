@@ -10,16 +10,20 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use notify::event::{AccessKind, AccessMode};
+use notify::event::{AccessKind, AccessMode, ModifyKind};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::AbortHandle;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 
 use super::backoff::Backoff;
 
 /// What is written in several steps is read when it has been quiet for so long.
 const QUIET: Duration = Duration::from_millis(20);
+/// Somebody may write all the time.
+const MOST: Duration = Duration::from_millis(200);
+/// Between two readings, so that many changes at once are read as one.
+const PAUSE: Duration = Duration::from_millis(50);
 /// Whether what is watched is still what the path leads to is looked at so often, too: nobody tells of
 /// a directory above that is put in the place of another.
 const LOOK: Duration = Duration::from_secs(10);
@@ -34,13 +38,20 @@ pub struct Changes {
     /// `None` while there is no directory.
     watch: Option<Watch>,
     backoff: Backoff,
+    /// The next one is not told before.
+    earliest: Instant,
 }
 
 impl Changes {
     /// From now on.
     pub fn of(path: &Path) -> Self {
         let watch = Watch::on(path).ok();
-        Self { path: path.to_owned(), watch, backoff: Backoff::new(SOON, LOOK) }
+        Self {
+            path: path.to_owned(),
+            watch,
+            backoff: Backoff::new(SOON, LOOK),
+            earliest: Instant::now(),
+        }
     }
 
     /// Waits until the path may lead to something else than before. Whoever stops to wait may miss one.
@@ -49,9 +60,11 @@ impl Changes {
             Some(watch) => {
                 self.backoff.reset();
                 watch.ends(&self.path).await;
+                sleep_until(self.earliest).await;
             }
             None => sleep(self.backoff.next()).await,
         }
+        self.earliest = Instant::now() + PAUSE;
         self.watch = Watch::on(&self.path).ok();
     }
 }
@@ -94,8 +107,17 @@ impl Drop for Watched {
 #[derive(Debug)]
 struct Watch {
     _watcher: RecommendedWatcher,
-    wakes: mpsc::Receiver<()>,
+    wakes: mpsc::Receiver<Wake>,
     at: Vec<(PathBuf, Option<Identity>)>,
+}
+
+/// Something has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wake {
+    /// It was put in its place in one step.
+    Whole,
+    /// There may be more to come.
+    Part,
 }
 
 /// Device and inode.
@@ -108,9 +130,10 @@ impl Watch {
         let at = directories(path);
         let concern = Concern { name: plain_name(path), directories: at.clone() };
         let mut watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
-            if event.map_or(true, |event| concern.is_met_by(&event)) {
+            let met = event.map_or(Some(Wake::Part), |event| concern.met_by(&event));
+            if let Some(met) = met {
                 // When it is full, somebody is about to wake up anyway.
-                let _ = wake.try_send(());
+                let _ = wake.try_send(met);
             }
         })?;
         for directory in &at {
@@ -126,16 +149,19 @@ impl Watch {
     /// Waits until something has changed, or the path leads elsewhere.
     async fn ends(&mut self, path: &Path) {
         while !self.is_stale(path) {
-            if timeout(LOOK, self.changed()).await.is_ok() {
-                while timeout(QUIET, self.changed()).await.is_ok_and(|more| more) {}
-                return;
+            let Ok(wake) = timeout(LOOK, self.wakes.recv()).await else { continue };
+            if wake != Some(Wake::Whole) {
+                self.calms_down().await;
             }
+            return;
         }
     }
 
-    /// Waits for a change. True when there was one.
-    async fn changed(&mut self) -> bool {
-        self.wakes.recv().await.is_some()
+    /// Waits until what is being written is likely to be all.
+    async fn calms_down(&mut self) {
+        let end = Instant::now() + MOST;
+        let quiet = || end.min(Instant::now() + QUIET);
+        while timeout_at(quiet(), self.wakes.recv()).await.is_ok_and(|more| more.is_some()) {}
     }
 
     /// True when the path leads elsewhere by now.
@@ -180,7 +206,8 @@ struct Concern {
 }
 
 impl Concern {
-    fn is_met_by(&self, event: &Event) -> bool {
+    /// What an event tells; `None` when it does not matter.
+    fn met_by(&self, event: &Event) -> Option<Wake> {
         // Who only reads changes nothing: we do ourselves.
         let changes = match event.kind {
             EventKind::Access(kind) => kind == AccessKind::Close(AccessMode::Write),
@@ -190,6 +217,9 @@ impl Concern {
             let named = self.name.as_deref().is_none_or(|name| path.file_name() == Some(name));
             named || self.directories.contains(path)
         };
-        changes && (event.paths.is_empty() || event.paths.iter().any(matters))
+        // Of a directory, others may follow.
+        let whole = matches!(event.kind, EventKind::Modify(ModifyKind::Name(_)));
+        let wake = if whole && self.name.is_some() { Wake::Whole } else { Wake::Part };
+        (changes && (event.paths.is_empty() || event.paths.iter().any(matters))).then_some(wake)
     }
 }

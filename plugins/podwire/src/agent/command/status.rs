@@ -128,7 +128,7 @@ fn look(network: &Network) -> Status {
             status.node = Some(prospect.outcome.fleet.local.name.clone());
             status.mtu = Some(ground.mtu);
             let steps = prospect.outcome.steps().into_iter();
-            status.lacking = steps.map(|step| step.command).collect();
+            status.lacking = steps.map(|step| step.command.to_string()).collect();
             let mut faults = ground.faults.clone();
             // What only the source knows of, or what the kernel refused.
             let more = source_faults.into_iter().flatten().filter(|f| !ground.faults.contains(f));
@@ -147,11 +147,10 @@ fn look(network: &Network) -> Status {
 
 fn peers(prospect: &Prospect, faults: &[Fault], changed: &BTreeMap<String, u64>) -> Vec<Peer> {
     let outcome = &prospect.outcome;
-    let ways = state::ways(outcome);
     let mut all: BTreeMap<&str, Peer> = BTreeMap::new();
     for node in &outcome.fleet.peers {
         let peer = Peer {
-            mode: ways.get(node.name.as_str()).and_then(|way| mode(*way)),
+            mode: outcome.way(node).and_then(mode),
             in_place: true,
             last_change: changed.get(&node.name).copied(),
             ..Peer::of(node)

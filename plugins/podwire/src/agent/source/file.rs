@@ -2,13 +2,11 @@
 //! in the plugin's own peer file.
 
 mod directory;
-mod fleet;
 mod read;
 
 use std::path::PathBuf;
 
 use cni::Error;
-use peers::Fleet;
 
 use super::{Feed, Following, Snapshot, Source};
 use crate::agent::watch::Changes;
@@ -33,16 +31,14 @@ impl Files {
         let Some(node) = &self.node else {
             let what = format!("peersFile {}", self.path.display());
             let text = read::whole(&self.path).map_err(|e| read::failed(&what, &e))?;
-            Fleet::parse(&text, &what)?;
-            return Ok(Snapshot { text, faults: Vec::new() });
+            return Snapshot::of(text, Vec::new(), &what);
         };
         let what = format!("fleet {}", self.path.display());
         if self.path.is_dir() {
             return self.directory.read(&self.path, node, &what);
         }
         let text = read::whole(&self.path).map_err(|e| read::failed(&what, &e))?;
-        let text = fleet::seen_from(&text, node, &what)?;
-        Ok(Snapshot { text, faults: Vec::new() })
+        Snapshot::seen_from(&text, node, &what)
     }
 
     async fn run(mut self, feed: Feed) {

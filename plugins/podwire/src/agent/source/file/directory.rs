@@ -8,7 +8,7 @@ use cni::{Code, Error, Json};
 use peers::Fault;
 
 use super::super::Snapshot;
-use super::{fleet, read};
+use super::read;
 
 /// `version` and `clusterCIDRs`.
 const COMMON: &str = "cluster.json";
@@ -43,8 +43,8 @@ impl Directory {
         }
         self.nodes = nodes;
         tree.set("peers", Json::Array(self.nodes.values().cloned().collect()));
-        let text = fleet::seen_from(tree.to_string().as_bytes(), node, what)?;
-        Ok(Snapshot { text, faults })
+        let snapshot = Snapshot::seen_from(tree.to_string().as_bytes(), node, what)?;
+        Ok(Snapshot { faults, ..snapshot })
     }
 }
 
