@@ -11,3 +11,4 @@ mod manifests;
 mod membership;
 mod service;
 mod stops;
+mod takeover;
