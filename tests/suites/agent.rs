@@ -13,4 +13,5 @@ mod membership;
 mod notified;
 mod service;
 mod stops;
+mod takeover;
 mod walk;

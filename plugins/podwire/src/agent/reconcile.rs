@@ -75,10 +75,14 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// What an agent locks.
+pub fn lock(network: &Network) -> PathBuf {
+    network.state().join("agent.lock")
+}
+
 /// Makes sure that no other agent serves the network; as long as the value lives. Code 11.
 pub fn alone(network: &Network, patience: Duration) -> Result<Lock, Error> {
-    let path = network.state().join("agent.lock");
-    Lock::take("stateDir", &path, 0o755, patience).map_err(|e| {
+    Lock::take("stateDir", &lock(network), 0o755, patience).map_err(|e| {
         if e.code != Code::TRY_AGAIN {
             return e;
         }

@@ -134,8 +134,31 @@ pub trait Source: Send {
     fn follow(self: Box<Self>, feed: Feed) -> Following;
 }
 
+/// What a source is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// To serve this node: where the source hands out subnets, it takes one; where it tells the others
+    /// of their nodes, it tells them of this one.
+    Serve,
+    /// To see what it says. Nothing is written.
+    Look,
+}
+
 /// The source that the arguments name. Code 2, 4 or 7.
 pub fn open(arguments: &Arguments, network: &Network) -> Result<Box<dyn Source>, Error> {
+    open_to(Purpose::Serve, arguments, network)
+}
+
+/// As [`open`], for this purpose.
+pub fn open_to(
+    #[cfg_attr(
+        not(any(feature = "kubernetes", feature = "etcd")),
+        expect(unused_variables, reason = "nobody writes files but their owners")
+    )]
+    purpose: Purpose,
+    arguments: &Arguments,
+    network: &Network,
+) -> Result<Box<dyn Source>, Error> {
     match (arguments.source, &arguments.from) {
         (Kind::File, Some(from)) => {
             let same = |path: &std::path::Path| std::fs::canonicalize(path).ok();
@@ -150,11 +173,13 @@ pub fn open(arguments: &Arguments, network: &Network) -> Result<Box<dyn Source>,
         }
         (Kind::File, None) => Ok(Box::new(file::Files::new(network.peers_file.clone(), None))),
         #[cfg(feature = "kubernetes")]
-        (Kind::Kubernetes, _) => Ok(Box::new(kubernetes::Kubernetes::new(arguments, network)?)),
+        (Kind::Kubernetes, _) => {
+            Ok(Box::new(kubernetes::Kubernetes::new(arguments, network, purpose)?))
+        }
         #[cfg(not(feature = "kubernetes"))]
         (Kind::Kubernetes, _) => lacking("kubernetes"),
         #[cfg(feature = "etcd")]
-        (Kind::Etcd, _) => Ok(Box::new(etcd::Etcd::new(arguments, network)?)),
+        (Kind::Etcd, _) => Ok(Box::new(etcd::Etcd::new(arguments, network, purpose)?)),
         #[cfg(not(feature = "etcd"))]
         (Kind::Etcd, _) => lacking("etcd"),
     }

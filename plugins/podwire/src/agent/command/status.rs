@@ -108,7 +108,9 @@ pub fn status(arguments: &Arguments, out: &mut impl Write) -> Result<ExitCode, F
 
 fn look(network: &Network) -> Status {
     let known = State::read(network.state());
-    let running = reconcile::alone(network, Duration::ZERO).is_err();
+    // Without the file there is none, and it is not made for that.
+    let running =
+        reconcile::lock(network).exists() && reconcile::alone(network, Duration::ZERO).is_err();
     let changed = known.as_ref().map(|state| state.changed.clone()).unwrap_or_default();
     let source_faults = known.as_ref().filter(|_| running).map(|state| state.faults.clone());
     let mut status = Status {
