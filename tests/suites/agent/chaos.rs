@@ -58,12 +58,12 @@ fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok()?.parse().ok()
 }
 
+#[expect(clippy::print_stdout, reason = "what was done is shown when the test fails")]
 fn whatever_is_damaged_comes_back_and_nothing_else_is_touched(mode: Mode) {
     need!(Nft);
     let clock = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     let seed = number("PODWIRE_CHAOS_SEED").unwrap_or(u64::from(clock.subsec_nanos()));
     let length = Duration::from_secs(number("PODWIRE_CHAOS_SECONDS").unwrap_or(SECONDS));
-    // Shown when the test fails.
     println!("PODWIRE_CHAOS_SEED={seed}");
     let (site, mut agents) = Site::running_of(mode, json!({"ipMasq": true}), &[]);
     let foreign = Foreign::make(site.node(1));
@@ -94,13 +94,13 @@ fn whatever_is_damaged_comes_back_and_nothing_else_is_touched(mode: Mode) {
             Err((plan, recent(&agent)))
         }
     });
-    assert_eq!(foreign.now(site.node(1)), foreign.before, "{:#?}", recent(&agent));
+    assert_eq!(foreign::now(site.node(1)), foreign.before, "{:#?}", recent(&agent));
     assert_eq!(self::links(&site), links);
     for key in ["net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding"] {
         let is_needed = mode != Mode::Ipip || key.contains("ipv4");
         assert!(!is_needed || site.node(1).sysctl(key) == "1", "{key}");
     }
-    foreign.remove(site.node(1));
+    Foreign::remove(site.node(1));
     site.settle();
     agent.signal("HUP");
     site.agent_tells(1, "that all is well", |state| {

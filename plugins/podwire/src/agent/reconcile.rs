@@ -141,10 +141,18 @@ impl Ending {
 
 impl Agent {
     async fn run(mut self) -> Result<(), Error> {
-        let (mut ending, mut hangup) = (Ending::new()?, listen(SignalKind::hangup())?);
+        let (ending, hangup) = (Ending::new()?, listen(SignalKind::hangup())?);
         let network = self.network.name().to_owned();
         info!(network, source = self.arguments.describe(), "podwire agent begins");
         self.keep_alive();
+        self.follow(ending, hangup).await;
+        service::stopping();
+        info!(network, "podwire agent ends; what it made stays");
+        Ok(())
+    }
+
+    /// Follows all that calls for rounds, until it is told to end.
+    async fn follow(&mut self, mut ending: Ending, mut hangup: Signal) {
         // What it tells is seen by the loop below, too.
         let told = self.listener.told.wait_for(|t| t.snapshot.is_some() || t.trouble.is_some());
         let is_ended = tokio::select! {
@@ -152,11 +160,11 @@ impl Agent {
             _ = timeout(FIRST_WORD, told) => false,
         };
         if is_ended {
-            return Ok(self.ended());
+            return;
         }
         self.schedule.call(Cause::Start);
         if !self.round_before(&mut ending).await {
-            return Ok(self.ended());
+            return;
         }
         service::ready(&self.summary());
         let conflist = Watched::new(&self.arguments.network);
@@ -174,6 +182,7 @@ impl Agent {
                 }
                 _ = hangup.recv() => {
                     self.reread();
+                    source_ended &= self.listener.told.has_changed().is_err();
                     self.schedule.call(Cause::Asked);
                 }
                 () = conflist.changed() => {
@@ -196,12 +205,6 @@ impl Agent {
                 () = self.monitor.changed() => self.schedule.call(Cause::Kernel),
             }
         }
-        Ok(self.ended())
-    }
-
-    fn ended(&self) {
-        service::stopping();
-        info!(network = self.network.name(), "podwire agent ends; what it made stays");
     }
 
     /// A round; false when the agent is to end.

@@ -70,12 +70,8 @@ impl Foreign {
         Self { before }
     }
 
-    pub fn now(&self, node: &Node) -> Vec<String> {
-        now(node)
-    }
-
     /// So that what is left under our number is ours, and nothing is preferred to it.
-    pub fn remove(&self, node: &Node) {
+    pub fn remove(node: &Node) {
         for link in ["other0", "br-other", "vx-other"] {
             let _ = node.try_run(&["ip", "link", "del", link]);
         }
@@ -94,7 +90,7 @@ fn words(command: &str) -> Vec<&str> {
 }
 
 /// All that is not the network's, one line each.
-fn now(node: &Node) -> Vec<String> {
+pub fn now(node: &Node) -> Vec<String> {
     let mut all = Vec::new();
     let mut add = |what: &str, value: Value, is: &dyn Fn(&Value) -> bool| {
         let list = value.as_array().cloned().unwrap_or_default();
