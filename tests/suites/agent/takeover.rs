@@ -136,15 +136,17 @@ fn program(site: &Site, n: usize) {
 fn flannel(site: &Site, n: usize) -> Value {
     let node = site.node(n);
     let file = node.directory().join("subnet.env");
-    let mut text = format!("FLANNEL_NETWORK=10.244.0.0/16\nFLANNEL_SUBNET=10.244.{n}.1/24\n");
     let entry = &site.cluster.fleet.roster.entries[n - 1];
-    let dual = listed(entry, "podCIDRs").len() == 2;
-    if dual {
-        text += &format!(
-            "FLANNEL_IPV6_NETWORK=fd00:244::/32\nFLANNEL_IPV6_SUBNET=fd00:244:{n}::1/64\n"
-        );
-    }
-    text += &format!("FLANNEL_MTU={}\nFLANNEL_IPMASQ=true\n", if dual { 1430 } else { 1450 });
+    let (v6, mtu) = if listed(entry, "podCIDRs").len() == 2 {
+        let lines =
+            format!("FLANNEL_IPV6_NETWORK=fd00:244::/32\nFLANNEL_IPV6_SUBNET=fd00:244:{n}::1/64\n");
+        (lines, 1430)
+    } else {
+        (String::new(), 1450)
+    };
+    let text = format!(
+        "FLANNEL_NETWORK=10.244.0.0/16\nFLANNEL_SUBNET=10.244.{n}.1/24\n{v6}FLANNEL_MTU={mtu}\nFLANNEL_IPMASQ=true\n"
+    );
     fs::write(&file, text).unwrap();
     json!({
         "cniVersion": "1.0.0", "name": site.cluster.fleet.roster.network, "type": "flannel",
