@@ -82,16 +82,14 @@ impl Outcome {
 
     /// The steps in order.
     pub fn steps(&self) -> Vec<Step<'_>> {
-        fn of_node(command: &String) -> Step<'_> {
-            Step { peer: None, command: Command::Words(command) }
-        }
+        let of_node = |words| Step { peer: None, command: Command::Words(words) };
         let owners = if self.changes.is_empty() { Owners::default() } else { Owners::of(self) };
         let changes = self.changes.iter().map(|change| {
             let command = Command::Change(change);
             Step { peer: owners.of_change(change), command }
         });
-        let first = self.devices.iter().map(of_node);
-        let last = self.outlived.iter().chain(&self.beside).map(of_node);
+        let first = self.devices.iter().map(String::as_str).map(of_node);
+        let last = self.outlived.iter().chain(&self.beside).map(String::as_str).map(of_node);
         first.chain(changes).chain(last).collect()
     }
 }

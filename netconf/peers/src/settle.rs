@@ -219,8 +219,7 @@ impl<'a> Network<'a> {
     fn key(&self, identity: Option<&Identity>) -> Result<Option<String>, Error> {
         let source = match (&self.config.source, identity) {
             (Source::Inline(tree), _) => tree.to_string(),
-            (Source::File(path), Some(identity))
-            | (Source::Known(Known { path, .. }), Some(identity)) => {
+            (Source::File(path) | Source::Known(Known { path, .. }), Some(identity)) => {
                 format!("{} {identity:?}", path.display())
             }
             (Source::File(_) | Source::Known(_), None) => return Ok(None),

@@ -29,7 +29,7 @@ struct Whole<'t> {
 /// A node's entry.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Node {
+struct Plain {
     name: String,
     #[serde(rename = "podCIDRs")]
     pod_cidrs: Vec<Cidr>,
@@ -69,7 +69,7 @@ pub fn read<'t>(text: &'t str) -> Option<Exact<'t>> {
 }
 
 fn node(text: &RawValue) -> Option<Entry> {
-    let node: Node = serde_json::from_str(text.get()).ok()?;
+    let node: Plain = serde_json::from_str(text.get()).ok()?;
     Some(Entry {
         name: node.name,
         pod_cidrs: node.pod_cidrs,
