@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 
+import agent
 import chart
 import nodes
 
@@ -260,6 +261,8 @@ def measure(options):
     for network in fleet.values():
         nodes.forget(network)
 
+    agents = measure_agent(options)
+
     # networks in pairs of their own, with leases on disk as on a node
     crowd = crowds({name: Network(name, path, options.data) for name, path in suites.items()},
                    [f'pod{n}' for n in range(options.crowd)], 3)
@@ -273,8 +276,33 @@ def measure(options):
                 memory[f'{name} {kind}' + (f' + {ipam}' if ipam else '')] = network.peak(floor, 'pod')
     progress('')
     return {'milliseconds': {f'{name} {verb}': values for (name, verb), values in samples.items()},
-            'at once': crowd, 'memory KiB': memory, 'sizes': {name: sizes(path) for name, path in suites.items()},
+            'at once': crowd, 'agent': agents, 'memory KiB': memory, 'sizes': {name: sizes(path) for name, path in suites.items()},
             'pods at once': options.crowd, 'peers': options.peers, 'leases': options.leases, 'static': options.static}
+
+
+def measure_agent(options):
+    return {kind: agent.measure(os.path.join(options.plugins, 'podwire'), kind, options.peers, options.data, options.changes, progress)
+            for kind in ('host-gw', 'vxlan')}
+
+
+def rows_of_agent(found):
+    """The same of the node agent."""
+    for kind, figures in found['agent'].items():
+        name = f'agent, {kind}, {found["peers"]} peers'
+        middle = {what: statistics.median(figures[what]) for what in ('floor', 'routes', 'ready', 'change')}
+        yield f'{name}: all routes, to ip -batch', f'{middle["routes"] / middle["floor"]:.2f} x', None, None
+        yield f'{name}: ready after', f'{middle["ready"]:.2f} s', 'under 1 s', middle['ready'] < 1
+        yield f'{name}: a change, median', f'{middle["change"] * 1000:.0f} ms', 'at most 100 ms', middle['change'] <= 0.1
+        worst = max(figures['change'])
+        yield f'{name}: a change, the worst', f'{worst * 1000:.0f} ms', 'at most 100 ms', worst <= 0.1
+        yield f'{name}: a change, processor time', f'{figures["change spent"] * 1000:.0f} ms', None, None
+        behind = f'{figures["behind"] * 1000:.0f} ms'
+        yield f'{name}: behind {agent.RATE} changes a second', behind, 'at most 1 s', figures['behind'] <= 1
+        yield f'{name}: processor meanwhile', f'{figures["stream"] * 100:.0f} %', None, None
+        yield f'{name}: processor, idle', f'{figures["idle"] * 100:.2f} %', 'under 1 %', figures['idle'] < 0.01
+        idle, peak = figures['memory']['idle']
+        yield f'{name}: memory, idle', f'{idle / 1024:.1f} MB', 'at most 40 MB', idle <= 40 << 10
+        yield f'{name}: memory, at most', f'{peak / 1024:.1f} MB', 'at most 40 MB', peak <= 40 << 10
 
 
 def rows(found):
@@ -305,6 +333,7 @@ def rows(found):
         first = median[f'{name}, first ADD'] / 1000
         yield f'{name}: first ADD', f'{first:.2f} s', 'under 1 s', first < 1
         yield most(f'{name}: ADD, to bridge', f'{name} ADD', 'bridge beside peers ADD', 1.3)
+    yield from rows_of_agent(found)
     ours, theirs = found['at once']['podwire'], found['at once']['reference']
     pods = found['pods at once']
     yield f'{pods} at once: failed', str(ours['failed']), 'none', ours['failed'] == 0
@@ -330,16 +359,22 @@ def report(found):
     for name, figures in found['at once'].items():
         per_second = found['pods at once'] / min(figures['ADD']) * 1000
         print(f'{name} {found["pods at once"]} ADDs at once{min(figures["ADD"]):>14.0f} ms, {per_second:.0f} a second')
-    print(f'\n{"what":<46}{"measured":>12}   {"budget":<16}')
-    for what, figure, budget, met in rows(found):
+    table(rows(found))
+
+
+def table(all_rows):
+    print(f'\n{"what":<58}{"measured":>12}   {"budget":<16}')
+    for what, figure, budget, met in all_rows:
         verdict = {True: 'met', False: 'MISSED', None: ''}[met]
-        print(f'{what:<46}{figure:>12}   {budget or "":<16}{verdict}'.rstrip())
+        print(f'{what:<58}{figure:>12}   {budget or "":<16}{verdict}'.rstrip())
 
 
 def main():
     parser = argparse.ArgumentParser()
     for name in 'plugins', 'reference', 'floor', 'data', 'json', 'svg':
         parser.add_argument('--' + name, required=True)
+    parser.add_argument('--agent', action='store_true')
+    parser.add_argument('--changes', type=int, default=30)
     parser.add_argument('--rounds', type=int, default=40)
     parser.add_argument('--crowd', type=int, default=CROWD)
     parser.add_argument('--peers', type=int, default=PEERS)
@@ -347,8 +382,12 @@ def main():
     parser.add_argument('--static', action='store_true')
     options = parser.parse_args()
     try:
+        if options.agent:
+            nodes.underlay()
+            table(rows_of_agent({'agent': measure_agent(options), 'peers': options.peers}))
+            return
         found = measure(options)
-    except Failed as problem:
+    except (Failed, agent.Late) as problem:
         progress('')
         sys.exit(f'bench: {problem}')
     finally:

@@ -3,11 +3,15 @@
 mod bad_input;
 mod chaos;
 mod commands;
+mod conflist;
 mod damage;
 mod etcd;
 mod example;
 mod ground;
 mod manifests;
 mod membership;
+mod notified;
 mod service;
 mod stops;
+mod takeover;
+mod walk;

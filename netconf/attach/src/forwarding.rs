@@ -1,4 +1,4 @@
-//! Making the node a router.
+//! Making a node a router.
 
 use kernel::{Result, sysctl};
 
@@ -14,6 +14,7 @@ pub fn is_enabled(ipv6: bool) -> Result<bool> {
     Ok(sysctl::read(key(ipv6))? == "1")
 }
 
-fn key(ipv6: bool) -> &'static str {
+/// The switch of a family.
+pub fn key(ipv6: bool) -> &'static str {
     if ipv6 { "ipv6/conf/all/forwarding" } else { "ipv4/ip_forward" }
 }

@@ -12,7 +12,7 @@ pub mod container;
 mod dad;
 pub mod ends;
 pub mod finding;
-mod forwarding;
+pub mod forwarding;
 mod gateway;
 mod guard;
 pub mod lease;

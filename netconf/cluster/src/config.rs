@@ -53,7 +53,7 @@ impl Join {
 }
 
 /// The configuration.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// The node's part.
     pub node: peers::Config,

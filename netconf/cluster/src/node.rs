@@ -1,8 +1,10 @@
 //! The node's part, with what the firewall adds to it: what the verbs and the node agent make.
 
+use attach::forwarding;
 use cni::{Error, NetworkName};
 use ipnetwork::IpNetwork;
-use peers::{Ground, Network, Outcome, Plan, Prospect};
+use kernel::events::Ruleset;
+use peers::{Fault, Ground, Network, Outcome, Pending, Plan, Prospect};
 
 use crate::config::Config;
 
@@ -22,16 +24,64 @@ pub fn ensure(config: &Config) -> Result<Ground, Error> {
     network(config).ensure(holds, |plan| beside(config, plan))
 }
 
-/// Compares all of the node's part and mends what differs.
+/// Compares all of the node's part and mends what differs. That the node forwards belongs to it here: with
+/// an ADD, the container's part sees to it.
 pub fn reconcile(config: &Config) -> Result<Outcome, Error> {
-    network(config).reconcile(|plan| beside(config, plan))
+    let network_name = &config.node.options.network;
+    let mut outcome = network(config).reconcile(|plan| {
+        // Containers that were attached while `ipMasq` was on heed the sets for as long as they live.
+        if config.masquerade || firewall::exempt::is_there(network_name)? {
+            return make_exempt(network_name, plan);
+        }
+        Ok(Vec::new())
+    })?;
+    for ipv6 in not_forwarded(&outcome) {
+        match forwarding::enable(ipv6) {
+            Ok(()) => outcome.beside.push(enabling(ipv6)),
+            // All else is in place, and somebody else may turn it on.
+            Err(error) => outcome.ground.faults.push(Fault {
+                peer: outcome.fleet.local.name.clone(),
+                reason: format!("this node does not forward: {error}"),
+            }),
+        }
+    }
+    Ok(outcome)
 }
 
-/// What that would do, and in words what the firewall lacks; changes nothing.
-pub fn prospect(config: &Config) -> Result<(Prospect, Vec<String>), Error> {
-    let prospect = network(config).prospect()?;
-    let lacking = lacking(config, &prospect.outcome.plan)?;
-    Ok((prospect, lacking))
+/// Records what was pending, so that an ADD finds all in place. False where all has to be compared.
+pub fn confirm(config: &Config, pending: &Pending) -> Result<bool, Error> {
+    network(config).confirm(pending)
+}
+
+/// What that would do; changes nothing.
+pub fn prospect(config: &Config) -> Result<Prospect, Error> {
+    let mut prospect = network(config).prospect()?;
+    let outcome = &mut prospect.outcome;
+    outcome.beside = remarks(lacking(config, &outcome.plan)?);
+    outcome.beside.extend(not_forwarded(outcome).into_iter().map(enabling));
+    Ok(prospect)
+}
+
+/// True when a change of the ruleset may be damage to what the firewall adds.
+pub fn is_met_by(config: &Config, change: &Ruleset) -> bool {
+    config.masquerade && firewall::exempt::is_met_by(&config.node.options.network, change)
+}
+
+/// The families of the local pods that are not forwarded. One whose switch cannot be read is none that
+/// the kernel has.
+fn not_forwarded(outcome: &Outcome) -> Vec<bool> {
+    let serves = |ipv6: &bool| outcome.ground.pod_cidrs.iter().any(|net| net.is_ipv6() == *ipv6);
+    let is_off = |ipv6: &bool| forwarding::is_enabled(*ipv6).is_ok_and(|is| !is);
+    [false, true].into_iter().filter(serves).filter(is_off).collect()
+}
+
+fn enabling(ipv6: bool) -> String {
+    format!("sysctl -w net/{}=1", forwarding::key(ipv6))
+}
+
+/// What no command of `ip` does.
+fn remarks(words: Vec<String>) -> Vec<String> {
+    words.into_iter().map(|words| format!("# {words}")).collect()
 }
 
 /// Removes all of the node's part and tells what, as commands.
@@ -59,11 +109,15 @@ pub fn warn(network: &NetworkName, ground: &Ground) {
     }
 }
 
-fn beside(config: &Config, plan: &Plan) -> Result<(), Error> {
-    if config.masquerade {
-        firewall::exempt::set(&config.node.options.network, &exempt(plan))?;
+fn beside(config: &Config, plan: &Plan) -> Result<Vec<String>, Error> {
+    if !config.masquerade {
+        return Ok(Vec::new());
     }
-    Ok(())
+    make_exempt(&config.node.options.network, plan)
+}
+
+fn make_exempt(network_name: &NetworkName, plan: &Plan) -> Result<Vec<String>, Error> {
+    Ok(remarks(firewall::exempt::set(network_name, &exempt(plan))?))
 }
 
 /// Where pods keep their own address.

@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 
 use cni::NetworkName;
 use ipnetwork::IpNetwork;
+use kernel::events::{Part, Ruleset};
 use kernel::netfilter::{Refused, Request, Socket};
 use kernel::{Error, Result};
 
@@ -25,10 +26,10 @@ const TOLD: usize = 10;
 /// Has the network exempt the destinations in `wanted`, and no others: afterwards its sets are
 /// there, one for each family, and hold exactly those. Networks may overlap; of one that lies in
 /// another nothing is kept. Nothing is sent when nothing differs, else the difference, in one
-/// transaction.
-pub fn set(network: &NetworkName, wanted: &[IpNetwork]) -> Result<()> {
+/// transaction. Tells what differed, as [`check`] does.
+pub fn set(network: &NetworkName, wanted: &[IpNetwork]) -> Result<Vec<String>> {
     let sets = Sets::of(network);
-    let wanted = [false, true].map(|v6| Interval::disjoint(wanted, v6));
+    let intervals = [false, true].map(|v6| Interval::disjoint(wanted, v6));
     with_socket(|socket| {
         let mut anew = false;
         for attempt in 1.. {
@@ -36,8 +37,13 @@ pub fn set(network: &NetworkName, wanted: &[IpNetwork]) -> Result<()> {
                 Err(error) if error.errno() == libc::EAGAIN && attempt < ATTEMPTS => continue,
                 found => found?,
             };
-            let batch = found.difference(&sets, &wanted, anew);
-            let Err(refused) = socket.transact(&batch, found.generation) else { break };
+            let batch = found.difference(&sets, &intervals, anew);
+            if batch.is_empty() {
+                break;
+            }
+            let Err(refused) = socket.transact(&batch, found.generation) else {
+                return Ok(found.words(network, &sets, wanted));
+            };
             // Elements that are not as they were listed are all sent again.
             let passing = refused.has(libc::ERESTART) || !anew && is_conflict(&refused);
             anew |= is_conflict(&refused);
@@ -45,7 +51,7 @@ pub fn set(network: &NetworkName, wanted: &[IpNetwork]) -> Result<()> {
                 return Err(refused.into());
             }
         }
-        Ok(())
+        Ok(Vec::new())
     })
 }
 
@@ -76,6 +82,20 @@ pub fn is_there(network: &NetworkName) -> Result<bool> {
         Ok(there) => Ok(there.iter().all(Option::is_some)),
         Err(error) if is_absent(&error) => Ok(false),
         Err(error) => Err(error),
+    }
+}
+
+/// True when a change of the ruleset may have taken something of the network's sets away, or put
+/// something into them. That they come is nothing: it is told that they go.
+pub fn is_met_by(network: &NetworkName, change: &Ruleset) -> bool {
+    if (change.family, change.table.as_str()) != (MASQUERADE.family, MASQUERADE.name) {
+        return false;
+    }
+    match &change.part {
+        Part::Table => change.gone,
+        Part::Set(name) => change.gone && Sets::of(network).has_set(name),
+        Part::Elements(name) => Sets::of(network).has_set(name),
+        Part::Object(name) => change.gone && Sets::of(network).is_filled_by(name),
     }
 }
 

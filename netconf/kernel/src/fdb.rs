@@ -41,8 +41,9 @@ pub fn delete(link: &Link, entry: &Entry) -> Request {
     Request::new("remove the FDB entry", on, 0, kind::DELETE_NEIGHBOUR, &message(link, entry))
 }
 
-/// The permanent entries of one device; a dump that the kernel filters. Learned ones are left out,
-/// as are those for the zero address (default destinations) and for groups without a VTEP.
+/// The permanent entries of one device; a dump that the kernel filters. Those for the zero address are
+/// default destinations, of which there may be several. Learned ones are left out, as are those for groups
+/// without a VTEP.
 ///
 /// `bridge fdb show dev LINK`
 pub fn list(socket: &Socket, link: u32) -> Result<Vec<Entry>> {
@@ -68,7 +69,7 @@ fn parse(object: &Object, link: u32) -> Option<Entry> {
         }
     }
     let found = Entry { mac: mac?, vtep: vtep? };
-    (wanted && found.mac.0 != [0; 6]).then_some(found)
+    wanted.then_some(found)
 }
 
 fn message(link: &Link, entry: &Entry) -> NeighbourMessage {

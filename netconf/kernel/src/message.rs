@@ -23,6 +23,7 @@ pub mod kind {
     pub const NEW_NEIGHBOUR: u16 = 28;
     pub const DELETE_NEIGHBOUR: u16 = 29;
     pub const GET_NEIGHBOUR: u16 = 30;
+    pub const NEW_CONFIGURATION: u16 = 80;
     pub const NEW_LINK_PROPERTY: u16 = 108;
     pub const DELETE_LINK_PROPERTY: u16 = 109;
 }

@@ -56,7 +56,7 @@ struct Raw {
 }
 
 /// What a node-to-node network is configured with, and where it keeps what.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// The options.
     pub options: Options,

@@ -18,6 +18,11 @@ impl<T> Families<T> {
         if ipv6 { &self.v6 } else { &self.v4 }
     }
 
+    /// Both, IPv4's first.
+    pub fn iter(&self) -> impl Iterator<Item = &T> {
+        [&self.v4, &self.v6].into_iter()
+    }
+
     /// That of a family, to be changed.
     pub fn get_mut(&mut self, ipv6: bool) -> &mut T {
         if ipv6 { &mut self.v6 } else { &mut self.v4 }

@@ -1,8 +1,11 @@
 //! Who the nodes are: the peer file's content, each peer checked for itself.
 
 mod entry;
+mod exact;
+mod roster;
 mod taken;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
 
@@ -105,29 +108,70 @@ struct Body {
     peers: Vec<IgnoredAny>,
 }
 
+/// A description as it is written; the values need not make sense yet.
+struct Described<'j> {
+    version: Option<u64>,
+    cluster: Vec<Cidr>,
+    local: Option<Entry>,
+    peers: Vec<Item<'j>>,
+}
+
+/// A peer as it is written.
+enum Item<'j> {
+    Read(Entry),
+    Tree(Cow<'j, Json>),
+}
+
+impl Item<'_> {
+    fn name(&self) -> &str {
+        match self {
+            Self::Read(entry) => &entry.name,
+            Self::Tree(tree) => tree.get("name").and_then(Json::as_str).unwrap_or_default(),
+        }
+    }
+
+    fn entry(self) -> Result<Entry, Error> {
+        match self {
+            Self::Read(entry) => Ok(entry),
+            Self::Tree(tree) => tree.decode(),
+        }
+    }
+}
+
 impl Fleet {
     /// Reads what a peer file holds; `what` names it in errors ("peersFile /run/..."). Code 6 or
     /// 7 for what makes the whole of it useless: no JSON object, another version, no local entry,
     /// no cluster CIDR, a local entry that is wrong in itself.
     pub fn parse(text: &[u8], what: &str) -> Result<Self, Error> {
+        if let Some(exact) = exact::read(&String::from_utf8_lossy(text)) {
+            return Self::checked(exact.described, what);
+        }
         Self::read(&Json::parse(text, what)?, what)
     }
 
     /// The same of what such a file holds.
     pub fn read(tree: &Json, what: &str) -> Result<Self, Error> {
         let head: Head = tree.decode().map_err(|e| e.while_(what))?;
-        let bad = |msg: &str| Error::new(Code::CONFIG, format!("{what}: {msg}"));
-        match head.version {
-            Some(VERSION) => Self::of(tree, what),
-            Some(other) => Err(bad(&format!("version {other}: only version {VERSION} is known"))),
-            None => Err(bad(&format!("version is missing: it must be {VERSION}"))),
-        }
+        check_version(head.version, what)?;
+        Self::of(tree, what)
     }
 
     /// The same of a tree: `local`, `peers` and `clusterCIDRs` given in the plugin's configuration,
     /// which needs no `version` for them.
     pub fn of(tree: &Json, what: &str) -> Result<Self, Error> {
         let Body { cluster, local, peers: _ } = tree.decode().map_err(|e| e.while_(what))?;
+        let peers = match tree.get("peers") {
+            Some(Json::Array(items)) => {
+                items.iter().map(|i| Item::Tree(Cow::Borrowed(i))).collect()
+            }
+            _ => Vec::new(),
+        };
+        Self::checked(Described { version: Some(VERSION), cluster, local, peers }, what)
+    }
+
+    fn checked(described: Described<'_>, what: &str) -> Result<Self, Error> {
+        let Described { version, cluster, local, peers } = described;
+        check_version(version, what)?;
         let bad = |msg: String| Error::new(Code::CONFIG, format!("{what}: {msg}"));
         let cluster: Vec<_> = cluster.into_iter().map(|cidr| cidr.0).collect();
         if cluster.is_empty() {
@@ -144,10 +188,6 @@ impl Fleet {
         let local = local
             .check(&cluster)
             .map_err(|faults| bad(format!("local.{}", faults.join("; local."))))?;
-        let peers = match tree.get("peers") {
-            Some(Json::Array(items)) => items.as_slice(),
-            _ => &[],
-        };
         let (candidates, mut faults) = read(peers, &cluster, &local);
         let peers = serve(candidates, &local, &mut faults);
         faults.sort();
@@ -155,13 +195,22 @@ impl Fleet {
     }
 }
 
+fn check_version(version: Option<u64>, what: &str) -> Result<(), Error> {
+    let bad = |msg: String| Err(Error::new(Code::CONFIG, format!("{what}: {msg}")));
+    match version {
+        Some(VERSION) => Ok(()),
+        Some(other) => bad(format!("version {other}: only version {VERSION} is known")),
+        None => bad(format!("version is missing: it must be {VERSION}")),
+    }
+}
+
 /// The peers that are right in themselves, and what is wrong with the others. The local node among
 /// them is passed over: all nodes may share one list.
-fn read(peers: &[Json], cluster: &[IpNetwork], local: &Node) -> (Vec<Node>, Vec<Fault>) {
+fn read(peers: Vec<Item<'_>>, cluster: &[IpNetwork], local: &Node) -> (Vec<Node>, Vec<Fault>) {
     let mut nodes = Vec::with_capacity(peers.len());
     let mut faults = Vec::new();
-    for (index, item) in peers.iter().enumerate() {
-        let name = item.get("name").and_then(Json::as_str).unwrap_or_default();
+    for (index, item) in peers.into_iter().enumerate() {
+        let name = item.name();
         if name == local.name {
             continue;
         }
@@ -170,7 +219,7 @@ fn read(peers: &[Json], cluster: &[IpNetwork], local: &Node) -> (Vec<Node>, Vec<
             Some(_) => format!("peers[{index}]"),
         };
         let mut fault = |reason| faults.push(Fault { peer: peer.clone(), reason });
-        let mut entry: Entry = match item.decode() {
+        let mut entry: Entry = match item.entry() {
             Ok(entry) => entry,
             Err(e) => {
                 fault(e.msg);

@@ -179,6 +179,20 @@ impl<'a> Family<'a> {
 }
 
 impl Plan {
+    /// The routes to this destination.
+    pub(crate) fn routes_to(&self, dst: IpNetwork) -> impl Iterator<Item = &Route> {
+        // The least of them, in the order of the fields.
+        let first = Route {
+            dst,
+            through: Through::Underlay,
+            gw: None,
+            onlink: false,
+            mtu: None,
+            metric: 0,
+        };
+        self.routes.range(first..).take_while(move |route| route.dst == dst)
+    }
+
     fn add_family(
         &mut self,
         family: &Family<'_>,

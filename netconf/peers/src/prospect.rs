@@ -1,5 +1,7 @@
 //! What would be done, without doing it.
 
+use std::sync::Arc;
+
 use cni::Error;
 use ipnetwork::IpNetwork;
 use kernel::Socket;
@@ -11,7 +13,7 @@ use crate::overruled::overruled;
 use crate::record::Record;
 use crate::scope::Scope;
 use crate::settle::{Network, Planned};
-use crate::{Outcome, commands, tunnel};
+use crate::{Outcome, commands, former, tunnel};
 
 /// What a reconciliation would do, and what it could not.
 #[derive(Clone, Debug)]
@@ -49,12 +51,14 @@ impl Network<'_> {
         }
         let rivals = self.record()?.rivals(state);
         let scope = Scope::new(&planned.fleet.cluster, &before, &rivals);
-        let changes = planned.changes(&socket, &tunnels, options, &scope)?;
+        let mut changes = planned.changes(&socket, &tunnels, options, &scope)?;
+        let plan = &planned.plan;
+        changes.extend(former::changes(&socket, plan, &before, &scope, options.protocol)?);
         let overruled = overruled(&socket, &planned.plan, &changes, options)?;
         let links = planned.links(&tunnels);
         let overlaps = planned.overlaps(&rivals);
         let Planned { fleet, plan, .. } = planned;
-        let mut outcome = Outcome::of(fleet, plan, links);
+        let mut outcome = Outcome::of(fleet, Arc::new(plan), links);
         outcome.ground.faults.extend(overlaps);
         let outlived = last.into_iter().map(commands::removal).collect();
         Ok(Prospect { outcome: Outcome { devices, changes, outlived, ..outcome }, overruled })

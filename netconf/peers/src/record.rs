@@ -37,6 +37,10 @@ pub struct Record {
     pub netns: u64,
     /// The protocol number of its routes.
     pub protocol: u8,
+    /// Other protocol numbers that its routes may bear, because they did before and what replaced them did not
+    /// end.
+    #[serde(default)]
+    pub former: Vec<u8>,
     /// What the conclusion was drawn from; `None` while it does not hold.
     pub settled: Option<Settled>,
     /// What bounds our routes: the cluster's networks, of this time and of the one before where

@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 
 use cni::{Code, Error};
 use kernel::address::{self, host};
-use kernel::link::{self, Link};
+use kernel::link::{self, Link, Vxlan};
 use kernel::{Socket, durable, route};
 
 use crate::difference::{alias, within_any};
 use crate::record::{self, Record};
 use crate::scope::Scope;
 use crate::settle::Network;
-use crate::{Change, commands};
+use crate::{Backend, Change, commands, former};
 
 impl Network<'_> {
     /// Removes everything of the node's part: the routes under our number that lead into the
@@ -27,12 +27,13 @@ impl Network<'_> {
         let socket = Socket::open()?;
         let before = Record::read(state);
         let fleet = self.config.source.read().map(|(fleet, _)| fleet);
-        let cluster = fleet.map(|fleet| fleet.cluster).unwrap_or_default();
+        let cluster = fleet.map(|fleet| fleet.cluster.clone()).unwrap_or_default();
         let record = self.record()?;
         let scope = Scope::new(&cluster, &before, &record.rivals(state));
         // What is gone half-way is not what the last conclusion says.
-        Record { domain: scope.own.clone(), devices: before.devices.clone(), ..record }
-            .write(state)?;
+        let former = former::protocols(&before, options.protocol);
+        let devices = before.devices.clone();
+        Record { domain: scope.own.clone(), devices, former, ..record }.write(state)?;
 
         let devices = self.devices(&socket, &before)?;
         let mut changes = Vec::new();
@@ -49,6 +50,10 @@ impl Network<'_> {
                 let name = link.flatten().map(|link| link.name).unwrap_or_default();
                 changes.push(Change::RemoveRoute(installed, name));
             }
+        }
+        changes.extend(former::routes(&socket, &before, &scope, options.protocol)?);
+        if !self.config.options.backend.is_fallback() {
+            changes.extend(former::addresses(&socket, &before, &scope)?);
         }
         if let Some(shared) = self.shared(&socket)? {
             let has = address::list(&socket, shared.index, false)?.into_iter();
@@ -76,7 +81,8 @@ impl Network<'_> {
         Error::all(errors).map(|()| done)
     }
 
-    /// The tunnel devices that there are, of this plan and earlier ones, as far as they bear our mark.
+    /// The tunnel devices that there are, of this plan and earlier ones, as far as they bear our mark; and one that
+    /// whoever made it was killed before he could mark it.
     fn devices(&self, socket: &Socket, before: &Record) -> Result<Vec<Link>, Error> {
         let backend = &self.config.options.backend;
         let ours = alias(&self.config.options.network);
@@ -88,7 +94,13 @@ impl Network<'_> {
         let mut links = Vec::new();
         for name in names {
             let found = link::get(socket, name)?;
-            links.extend(found.filter(|link| link.alias.as_deref() == Some(ours.as_str())));
+            let half_made = |link: &Link| {
+                link.alias.is_none() && !link.up && before.devices.contains(&link.name)
+            };
+            links.extend(found.filter(|link| {
+                link.alias.as_deref() == Some(ours.as_str())
+                    || half_made(link) && is_of(link, backend)
+            }));
         }
         Ok(links)
     }
@@ -100,5 +112,17 @@ impl Network<'_> {
             Some(name) => Ok(link::get(socket, name.as_str())?),
             None => Ok(None),
         }
+    }
+}
+
+/// True when the device is what we would make.
+fn is_of(link: &Link, backend: &Backend) -> bool {
+    match backend {
+        Backend::HostGw => false,
+        Backend::Vxlan(options) => {
+            let is_ours = |has: &Vxlan| (has.vni, has.port) == (options.vni, options.port);
+            link.vxlan.as_ref().is_some_and(is_ours)
+        }
+        Backend::Ipip(_) => !backend.is_fallback() && link.ipip.is_some(),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use cni::Error;
 use ipnetwork::IpNetwork;
@@ -13,7 +14,7 @@ use crate::apply::apply;
 use crate::change::Change;
 use crate::config::Config;
 use crate::difference::{alias, difference};
-use crate::facts::Facts;
+use crate::facts::{Facts, Families};
 use crate::fleet::{Fault, Fleet, within};
 use crate::observe::observe;
 use crate::overruled::overruled;
@@ -21,11 +22,31 @@ use crate::plan::{Device, Plan, plan};
 use crate::record::{self, Record, Settled, Sight};
 use crate::scope::Scope;
 use crate::sight::{describe, sights};
-use crate::source::Identity;
-use crate::{Options, Outcome, commands, tunnel};
+use crate::source::{Identity, Known};
+use crate::{Options, Outcome, Source, commands, former, tunnel};
 
 /// How many faults the record keeps for the next ADD to tell.
 const REMEMBERED: usize = 20;
+
+/// A conclusion that cannot be recorded yet, because the fleet's file was written a moment ago.
+#[derive(Clone, Debug)]
+pub struct Pending {
+    fleet: Arc<Fleet>,
+    /// The record that stands meanwhile.
+    record: Record,
+    /// What is to come into it; the key is missing.
+    settled: Settled,
+}
+
+impl Settled {
+    /// Whether all that was looked at is as it was.
+    fn is_seen_again(&self, socket: &Socket) -> bool {
+        let looks: Vec<Look> = self.sights.iter().filter_map(Sight::look).collect();
+        looks.len() == self.sights.len()
+            && std::iter::zip(glance(socket, &looks), &self.sights)
+                .all(|(seen, sight)| seen.is_ok_and(|seen| describe(&seen) == sight.seen))
+    }
+}
 
 /// What an attachment needs to know of the node's part.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,11 +60,11 @@ pub struct Ground {
 }
 
 /// Indices of underlays' interfaces, and of tunnel devices.
-pub(crate) type Links = (Vec<u32>, Vec<u32>);
+pub(crate) type Links = (Families<Option<u32>>, Families<Option<u32>>);
 
 impl Outcome {
     /// Nothing had to be done yet.
-    pub(crate) fn of(fleet: Fleet, plan: Plan, (underlays, tunnels): Links) -> Self {
+    pub(crate) fn of(fleet: Arc<Fleet>, plan: Arc<Plan>, (underlays, tunnels): Links) -> Self {
         Self {
             ground: Ground::of(&fleet, &plan),
             fleet,
@@ -51,8 +72,10 @@ impl Outcome {
             devices: Vec::new(),
             changes: Vec::new(),
             outlived: Vec::new(),
+            beside: Vec::new(),
             underlays,
             tunnels,
+            pending: None,
         }
     }
 }
@@ -77,7 +100,7 @@ pub struct Network<'a> {
 
 /// The description of the fleet, the plan for it, and what it was made of.
 pub(crate) struct Planned {
-    pub fleet: Fleet,
+    pub fleet: Arc<Fleet>,
     identity: Option<Identity>,
     facts: Facts,
     pub plan: Plan,
@@ -91,11 +114,11 @@ impl<'a> Network<'a> {
 
     /// Makes sure that the kernel has all of the plan. Where nothing has changed since that was so,
     /// it costs one look. `more` makes the rest of what the caller wants of the plan, under the lock,
-    /// when all is compared anew; `holds` tells whether that is still there.
+    /// when all is compared anew, and tells what that took; `holds` tells whether it is still there.
     pub fn ensure(
         &self,
         holds: impl Fn() -> Result<bool, Error>,
-        more: impl FnOnce(&Plan) -> Result<(), Error>,
+        more: impl FnOnce(&Plan) -> Result<Vec<String>, Error>,
     ) -> Result<Ground, Error> {
         let socket = Socket::open()?;
         let done = || -> Result<Option<Ground>, Error> {
@@ -118,7 +141,7 @@ impl<'a> Network<'a> {
     /// Compares the kernel with the plan, whatever the record says, and applies the difference.
     pub fn reconcile(
         &self,
-        more: impl FnOnce(&Plan) -> Result<(), Error>,
+        more: impl FnOnce(&Plan) -> Result<Vec<String>, Error>,
     ) -> Result<Outcome, Error> {
         let lock = record::lock(&self.config.state)?;
         self.settle(&Socket::open()?, &lock, more)
@@ -146,7 +169,10 @@ impl<'a> Network<'a> {
         let rivals = self.record()?.rivals(&self.config.state);
         words.extend(planned.overlaps(&rivals).iter().map(Fault::to_string));
         let scope = Scope::new(&planned.fleet.cluster, &before, &rivals);
-        let changes = planned.changes(&socket, &tunnels, &self.config.options, &scope)?;
+        let options = &self.config.options;
+        let mut changes = planned.changes(&socket, &tunnels, options, &scope)?;
+        let plan = &planned.plan;
+        changes.extend(former::changes(&socket, plan, &before, &scope, options.protocol)?);
         words.extend(changes.iter().map(|change| format!("to be mended by: {change}")));
         let overruled = overruled(&socket, &planned.plan, &changes, &self.config.options)?;
         words.extend(overruled.into_iter().map(|(_, words)| words));
@@ -181,14 +207,7 @@ impl<'a> Network<'a> {
         if self.key(self.config.source.identity().as_ref())?.as_ref() != Some(&settled.key) {
             return Ok(None);
         }
-        let looks: Vec<Look> = settled.sights.iter().filter_map(Sight::look).collect();
-        if looks.len() != settled.sights.len() {
-            return Ok(None);
-        }
-        let seen = glance(socket, &looks);
-        let same = std::iter::zip(seen, &settled.sights)
-            .all(|(seen, sight)| seen.is_ok_and(|seen| describe(&seen) == sight.seen));
-        Ok(same.then_some(Ground {
+        Ok(settled.is_seen_again(socket).then_some(Ground {
             mtu: settled.mtu,
             pod_cidrs: settled.pod_cidrs,
             faults: settled.faults,
@@ -199,11 +218,11 @@ impl<'a> Network<'a> {
     /// the fleet cannot be told from another one.
     fn key(&self, identity: Option<&Identity>) -> Result<Option<String>, Error> {
         let source = match (&self.config.source, identity) {
-            (crate::Source::Inline(tree), _) => tree.to_string(),
-            (crate::Source::File(path), Some(identity)) => {
+            (Source::Inline(tree), _) => tree.to_string(),
+            (Source::File(path) | Source::Known(Known { path, .. }), Some(identity)) => {
                 format!("{} {identity:?}", path.display())
             }
-            (crate::Source::File(_), None) => return Ok(None),
+            (Source::File(_) | Source::Known(_), None) => return Ok(None),
         };
         let (options, beside) = (&self.config.options, &self.beside);
         let version = env!("CARGO_PKG_VERSION");
@@ -220,7 +239,7 @@ impl<'a> Network<'a> {
         &self,
         socket: &Socket,
         _: &kernel::Lock,
-        more: impl FnOnce(&Plan) -> Result<(), Error>,
+        more: impl FnOnce(&Plan) -> Result<Vec<String>, Error>,
     ) -> Result<Outcome, Error> {
         let planned = self.plan(socket)?;
         let (options, state) = (&self.config.options, &self.config.state);
@@ -237,6 +256,7 @@ impl<'a> Network<'a> {
         let unsettled = Record {
             domain: scope.own.clone(),
             devices: known.into_iter().collect(),
+            former: former::protocols(&before, options.protocol),
             ..record.clone()
         };
         unsettled.write(state)?;
@@ -253,32 +273,63 @@ impl<'a> Network<'a> {
             done.extend(commands::of(device, found.as_ref(), underlay, options));
             tunnels.push((device, tunnel::ensure(socket, device, options)?));
         }
-        let changes = planned.changes(socket, &tunnels, options, &scope)?;
+        let mut changes = planned.changes(socket, &tunnels, options, &scope)?;
+        let plan = &planned.plan;
+        changes.extend(former::changes(socket, plan, &before, &scope, options.protocol)?);
         let refused = apply(socket, &changes)?;
         remove(socket, &last)?;
-        more(&planned.plan)?;
+        let beside = more(&planned.plan)?;
 
         let links = planned.links(&tunnels);
         let mut ground = Ground::of(&planned.fleet, &planned.plan);
         ground.faults.extend(planned.overlaps(&rivals));
+        let mut pending = None;
         if refused.is_empty() {
             let key = self.key(planned.identity.as_ref())?;
             let sights = sights(socket, &planned.plan, &planned.facts, &tunnels, options)?;
-            let settled = key.zip(sights).map(|(key, sights)| Settled {
-                key,
+            let mut settled = sights.map(|sights| Settled {
+                key: key.clone().unwrap_or_default(),
                 sights,
                 mtu: ground.mtu,
                 pod_cidrs: ground.pod_cidrs.clone(),
                 faults: some(&ground.faults),
             });
             let domain = planned.fleet.cluster.clone();
-            Record { settled, domain, devices, ..record }.write(state)?;
+            let record = Record { settled: None, domain, devices, ..record };
+            if key.is_none() {
+                let later = settled.take();
+                pending = later.map(|settled| Pending {
+                    fleet: planned.fleet.clone(),
+                    record: record.clone(),
+                    settled,
+                });
+            }
+            Record { settled, ..record }.write(state)?;
         }
         ground.faults.extend(refused);
         let Planned { fleet, plan, .. } = planned;
         let outlived = last.iter().map(commands::removal).collect();
-        let outcome = Outcome::of(fleet, plan, links);
-        Ok(Outcome { ground, devices: done, changes, outlived, ..outcome })
+        let outcome = Outcome::of(fleet, Arc::new(plan), links);
+        Ok(Outcome { ground, devices: done, changes, outlived, beside, pending, ..outcome })
+    }
+
+    /// Records what was pending, by a look at what it was drawn from. False where the fleet's file has not
+    /// rested yet or says something else, and where anything has changed: then all is to be compared.
+    pub fn confirm(&self, pending: &Pending) -> Result<bool, Error> {
+        let state = &self.config.state;
+        let _lock = record::lock(state)?;
+        let Pending { fleet, record, settled } = pending;
+        let (described, identity) = self.config.source.read()?;
+        if described != *fleet {
+            return Ok(false);
+        }
+        let Some(key) = self.key(identity.as_ref())? else { return Ok(false) };
+        if Record::read(state) != *record || !settled.is_seen_again(&Socket::open()?) {
+            return Ok(false);
+        }
+        let settled = Some(Settled { key, ..settled.clone() });
+        Record { settled, ..record.clone() }.write(state)?;
+        Ok(true)
     }
 
     /// An empty record of this network.
@@ -287,7 +338,8 @@ impl<'a> Network<'a> {
         Ok(Record::of(&options.network, options.protocol)?)
     }
 
-    /// The devices that an earlier plan had and this one has not, if they are there and ours.
+    /// The devices that an earlier plan had and this one has not, if they are there and ours; and where one is
+    /// missing, those that bear our mark, whatever they are called: somebody may have renamed it.
     pub(crate) fn outlived(
         &self,
         socket: &Socket,
@@ -299,6 +351,22 @@ impl<'a> Network<'a> {
         for name in before.devices.iter().filter(|name| !devices.contains(name)) {
             let found = link::get(socket, name)?;
             links.extend(found.filter(|link| link.alias.as_deref() == Some(ours.as_str())));
+        }
+        let mut is_missing = false;
+        for name in &devices {
+            is_missing |= link::get(socket, name)?.is_none();
+        }
+        if is_missing {
+            let is_tunnel = |link: &Link| ["vxlan", "ipip"].contains(&link.kind.as_str());
+            let known = |link: &Link| {
+                devices.contains(&link.name) || links.iter().any(|other| other.index == link.index)
+            };
+            let renamed: Vec<Link> = link::list(socket)?
+                .into_iter()
+                .filter(|link| link.alias.as_deref() == Some(ours.as_str()))
+                .filter(|link| is_tunnel(link) && !known(link))
+                .collect();
+            links.extend(renamed);
         }
         Ok(links)
     }
@@ -337,10 +405,13 @@ impl Planned {
 
     /// The underlay's interfaces and the tunnel devices. One that is still to come has no index.
     pub fn links(&self, tunnels: &[(&Device, Link)]) -> Links {
-        let underlays = [false, true].map(|ipv6| self.facts.underlays.get(ipv6).as_ref());
-        let underlays = underlays.into_iter().flatten().map(|underlay| underlay.index);
-        let tunnels = tunnels.iter().map(|(_, link)| link.index);
-        (underlays.collect(), tunnels.filter(|index| *index != 0).collect())
+        let underlay = |ipv6| self.facts.underlays.get(ipv6).as_ref().map(|found| found.index);
+        let tunnel = |ipv6| {
+            let mut own = tunnels.iter().filter(|(device, _)| device.ipv6 == ipv6);
+            own.next().map(|(_, link)| link.index).filter(|index| *index != 0)
+        };
+        let both = |of: &dyn Fn(bool) -> Option<u32>| Families { v4: of(false), v6: of(true) };
+        (both(&underlay), both(&tunnel))
     }
 
     /// Other networks whose routes would be taken for ours, or ours for theirs.

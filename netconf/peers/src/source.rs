@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use cni::{Code, Error, Json};
@@ -27,6 +28,31 @@ pub enum Source {
     File(PathBuf),
     /// In the plugin's configuration; the tree has the form of a file.
     Inline(Json),
+    /// In a file that was read already.
+    Known(Known),
+}
+
+/// A description that was read already, and the file that says the same.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Known {
+    fleet: Arc<Fleet>,
+    pub(crate) path: PathBuf,
+    /// `None` where the file says something else, or was written a moment ago.
+    identity: Option<Identity>,
+}
+
+impl Known {
+    /// The fleet that `text` was read as, and the file that the plugins read.
+    pub fn of(fleet: Arc<Fleet>, text: &[u8], path: &Path) -> Self {
+        let held = read(path).ok().filter(|(held, _)| held == text);
+        let identity = held.map(|(_, identity)| identity).filter(Identity::is_settled);
+        Self { fleet, path: path.to_owned(), identity }
+    }
+
+    /// True where the next ADD can know the file again.
+    pub fn is_settled(&self) -> bool {
+        self.identity.is_some()
+    }
 }
 
 /// What tells one state of a file from any other.
@@ -67,13 +93,14 @@ impl Identity {
 impl Source {
     /// The fleet, and what to know its description again by: `None` when there is no such thing
     /// yet, because it was written a moment ago. Code 5, 6 or 7.
-    pub fn read(&self) -> Result<(Fleet, Option<Identity>), Error> {
+    pub fn read(&self) -> Result<(Arc<Fleet>, Option<Identity>), Error> {
         match self {
-            Self::Inline(tree) => Ok((Fleet::of(tree, "the configuration")?, None)),
+            Self::Inline(tree) => Ok((Fleet::of(tree, "the configuration")?.into(), None)),
+            Self::Known(known) => Ok((known.fleet.clone(), known.identity.clone())),
             Self::File(path) => {
                 let (text, identity) = read(path)?;
                 let fleet = Fleet::parse(&text, &format!("peersFile {}", path.display()))?;
-                Ok((fleet, Some(identity).filter(Identity::is_settled)))
+                Ok((fleet.into(), Some(identity).filter(Identity::is_settled)))
             }
         }
     }
@@ -82,6 +109,7 @@ impl Source {
     pub fn identity(&self) -> Option<Identity> {
         match self {
             Self::Inline(_) => None,
+            Self::Known(known) => known.identity.clone(),
             Self::File(path) => Some(Identity::of(&std::fs::metadata(path).ok()?)),
         }
     }

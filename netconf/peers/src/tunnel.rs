@@ -162,7 +162,11 @@ fn create(socket: &Socket, device: &Device, alias: &str) -> Result<(Link, bool),
         return Err(taken(device, links.iter().find(|link| excludes(device, link))));
     };
     if is_new && device.kind != Kind::Fallback {
-        socket.run(link::set_alias(name, alias))?;
+        if let Err(refused) = socket.run(link::set_alias(name, alias)) {
+            // Nobody would know whose it is.
+            let _ = socket.run(link::delete(made.index, name));
+            return Err(refused.into());
+        }
         return Ok((Link { alias: Some(alias.to_owned()), ..made }, true));
     }
     Ok((made, is_new))

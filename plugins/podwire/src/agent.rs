@@ -18,6 +18,7 @@ mod service;
 mod source;
 mod state;
 mod subnet;
+mod watch;
 
 use std::io::Write;
 use std::process::ExitCode;

@@ -31,6 +31,8 @@ pub enum Feature {
     Reference,
     /// The tools `etcd` and `etcdctl`, and a `podwire` that was built with the feature `etcd`.
     Etcd,
+    /// The tool `openssl`, which makes certificates.
+    Openssl,
     /// The workspace and cargo, which are not where a test executable was taken to.
     Sources,
     /// Physical functions of an SR-IOV adapter that are the tests' to use.
@@ -71,6 +73,9 @@ impl Feature {
             Self::Nft => has_tool("nft"),
             Self::Iptables => has_tool("iptables") && tries(&["iptables -t nat -S"]),
             Self::Etcd => has_tool("etcd") && speaks_etcd(),
+            Self::Openssl => {
+                Command::new("openssl").arg("version").output().is_ok_and(|o| o.status.success())
+            }
             Self::Reference => crate::reference_directory().is_some(),
             Self::Sriov => !crate::Pf::all().is_empty(),
             Self::Speed => std::env::var_os("PODWIRE_VM").is_none(),
@@ -85,6 +90,7 @@ impl Feature {
             Self::Vlan => "the kernel has no VLAN devices",
             Self::Vxlan => "the kernel has no VXLAN",
             Self::Etcd => "there is no etcd, or podwire was built without it",
+            Self::Openssl => "openssl is not installed",
             Self::Ipip => "the kernel has no IPIP",
             Self::Ethtool => "ethtool is not installed",
             Self::Nft => "nft is not installed",

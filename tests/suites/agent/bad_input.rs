@@ -161,14 +161,22 @@ fn what_was_known_last_is_kept_true_after_a_restart_too() {
 
 #[test]
 fn a_peer_file_that_somebody_damages_is_written_anew() {
-    let (site, agents) = Site::running(Mode::HostGw);
+    let (site, agents) = Site::running_of(Mode::HostGw, json!({}), &["--log-level", "debug"]);
     let path = site.cluster.fleet.roster.path(site.node(1));
     let good = fs::read(&path).unwrap();
-    fs::write(&path, "garbage").unwrap();
-    agents[0].signal("HUP");
-    super::ground::until("the peer file", || {
-        let now = fs::read(&path).unwrap();
-        if now == good { Ok(()) } else { Err(now) }
-    });
+    let damages: [&dyn Fn(); 4] = [
+        &|| fs::write(&path, "garbage").unwrap(),
+        &|| fs::write(&path, &good[..good.len() / 2]).unwrap(),
+        &|| fs::remove_file(&path).unwrap(),
+        &|| fs::rename(&path, path.with_extension("old")).unwrap(),
+    ];
+    for damage in damages {
+        damage();
+        super::ground::until("the peer file", || {
+            let now = fs::read(&path).unwrap_or_default();
+            if now == good { Ok(()) } else { Err(now) }
+        });
+    }
+    agents[0].says("causes=\"file\"");
     site.settles(1);
 }

@@ -14,7 +14,7 @@ use crate::nodes::ground::{Cluster, Mode};
 use crate::nodes::state::{Place, held};
 
 /// Longer than anything takes, on a machine under load.
-const PATIENCE: Duration = Duration::from_mins(1);
+const PATIENCE: Duration = Duration::from_mins(3);
 
 /// Waits until something is so. Fails with what `is` showed last.
 #[track_caller]
@@ -24,6 +24,13 @@ pub fn until<T: std::fmt::Debug>(what: &str, mut is: impl FnMut() -> Result<(), 
         assert!(begun.elapsed() < PATIENCE, "{what}: {last:#?}");
         thread::park_timeout(Duration::from_millis(20));
     }
+}
+
+/// Puts a text in a file's place, never half of it.
+pub fn replace(path: &Path, text: &str) {
+    let new = path.with_extension("new");
+    fs::write(&new, text).unwrap();
+    fs::rename(&new, path).unwrap();
 }
 
 /// An agent, killed when the value goes.
@@ -36,6 +43,10 @@ impl Agent {
     /// What it logged so far.
     pub fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     pub fn signal(&self, name: &str) {
@@ -108,8 +119,14 @@ impl Site {
 
     /// The same with agents that have done their work, and a pod on each node.
     pub fn running(mode: Mode) -> (Self, Vec<Agent>) {
-        let mut site = Self::new(mode);
-        let agents: Vec<Agent> = site.cluster.fleet.numbers().map(|n| site.start(n)).collect();
+        Self::running_of(mode, json!({}), &[])
+    }
+
+    /// As [`Site::running`], with more keys in the plugins' configuration and more arguments.
+    pub fn running_of(mode: Mode, more: Value, arguments: &[&str]) -> (Self, Vec<Agent>) {
+        let mut site = Self::of(mode, more);
+        let agents: Vec<Agent> =
+            site.cluster.fleet.numbers().map(|n| site.start_with(n, arguments, &[])).collect();
         site.settle();
         let numbers = site.cluster.fleet.numbers();
         site.cluster.pods =
@@ -150,21 +167,35 @@ impl Site {
 
     /// Puts any text there.
     pub fn write_text(&self, text: &str) {
-        let new = self.home.path().join(".fleet.json.new");
-        fs::write(&new, text).unwrap();
-        fs::rename(&new, self.fleet_file()).unwrap();
+        replace(&self.fleet_file(), text);
     }
 
-    /// The conflist of node `n`.
+    /// Where the conflist of node `n` is.
+    pub fn conflist_file(&self, n: usize) -> PathBuf {
+        self.node(n).directory().join("pods.conflist")
+    }
+
+    /// The conflist of node `n`, put in place of another one.
     pub fn conflist(&self, n: usize) -> PathBuf {
         let conf = self.cluster.conf(n);
-        let path = self.node(n).directory().join("pods.conflist");
+        let path = self.conflist_file(n);
         let list = json!({
             "cniVersion": conf["cniVersion"], "name": conf["name"],
             "plugins": [{"type": "loopback"}, conf],
         });
-        fs::write(&path, list.to_string()).unwrap();
+        let text = list.to_string();
+        if fs::read(&path).ok().as_deref() != Some(text.as_bytes()) {
+            replace(&path, &text);
+        }
         path
+    }
+
+    /// Another configuration of all nodes.
+    pub fn configure(&mut self, more: Value) {
+        self.cluster.more = more;
+        for n in self.cluster.fleet.numbers() {
+            self.conflist(n);
+        }
     }
 
     /// The arguments that all commands take on node `n`.
@@ -189,13 +220,20 @@ impl Site {
 
     /// Starts one with just these arguments.
     pub fn start_as(&self, n: usize, arguments: &[String], env: &[(&str, &str)]) -> Agent {
+        let podwire = testkit::directory().join("podwire").to_str().unwrap().to_owned();
+        let words: Vec<String> =
+            [podwire, "agent".to_owned()].into_iter().chain(arguments.iter().cloned()).collect();
+        self.start_by(n, &words, env)
+    }
+
+    /// Starts one by a command that becomes it.
+    pub fn start_by(&self, n: usize, words: &[String], env: &[(&str, &str)]) -> Agent {
         let node = self.node(n);
         let log = node.directory().join("agent.log");
         let file = File::options().append(true).create(true).open(&log).unwrap();
         let child = node.enter(|| {
-            Command::new(testkit::directory().join("podwire"))
-                .arg("agent")
-                .args(arguments)
+            Command::new(&words[0])
+                .args(&words[1..])
                 .envs(env.iter().copied())
                 .stdin(Stdio::null())
                 .stdout(Stdio::null())
@@ -215,9 +253,21 @@ impl Site {
 
     /// Runs one with just these arguments.
     pub fn command_as(&self, n: usize, command: &str, words: &[String]) -> Printed {
+        self.command_in(n, command, words, &[])
+    }
+
+    /// The same with more environment.
+    pub fn command_in(
+        &self,
+        n: usize,
+        command: &str,
+        words: &[String],
+        env: &[(&str, &str)],
+    ) -> Printed {
         let output = self.node(n).enter(|| {
             let podwire = testkit::directory().join("podwire");
-            Command::new(podwire).arg(command).args(words).output().unwrap()
+            let mut podwire = Command::new(podwire);
+            podwire.arg(command).args(words).envs(env.iter().copied()).output().unwrap()
         });
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Printed { code: output.status.code(), out: text(&output.stdout), err: text(&output.stderr) }

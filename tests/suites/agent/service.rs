@@ -80,6 +80,10 @@ fn other_addresses_are_refused() {
     let taken = site.command(1, "agent", &["--listen", "127.0.0.1:9471"]);
     assert_eq!(taken.code, Some(1), "{taken:?}");
     assert!(taken.err.contains("9471"), "{taken:?}");
+    let directory = format!("unix:{}", site.home().display());
+    let taken = site.command(1, "agent", &["--listen", &directory]);
+    assert_eq!(taken.code, Some(1), "{taken:?}");
+    assert!(taken.err.contains(&format!("--listen {directory}: ")), "{taken:?}");
 }
 
 /// What the service manager hears, up to the word.

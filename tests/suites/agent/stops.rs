@@ -121,3 +121,49 @@ fn an_agent_that_is_killed_anywhere_leaves_nothing_half_made_for_the_next() {
     let _agent = site.start(1);
     site.settles(1);
 }
+
+#[test]
+fn an_agent_that_waits_in_its_first_round_ends_when_it_is_told_to() {
+    let site = Site::new(Mode::HostGw);
+    fs::create_dir_all(site.state(1)).unwrap();
+    let lock = fs::File::create(site.state(1).join("lock")).unwrap();
+    lock.lock().unwrap();
+    let agent = site.start(1);
+    // It has what it needs, and waits for those that have the lock.
+    super::ground::until("the peer file", || {
+        let path = site.cluster.fleet.roster.path(site.node(1));
+        if path.exists() { Ok(()) } else { Err(agent.log()) }
+    });
+    let log = agent.stop();
+    assert!(log.contains("what it made stays") && !log.contains("held"), "{log}");
+    drop(lock);
+    let _again = site.start(1);
+    site.settles(1);
+}
+
+#[test]
+fn a_full_disk_is_named_and_all_is_made_when_there_is_room() {
+    let site = Site::new(Mode::Vxlan);
+    let home = site.cluster.fleet.roster.path(site.node(1)).parent().unwrap().to_owned();
+    fs::create_dir_all(&home).unwrap();
+    // A disk of its own, which nobody else sees.
+    let script = "mount -t tmpfs -o size=64k full \"$0\" && \
+        { head -c 100000 /dev/zero >\"$0/fill\" || true; } && exec \"$@\"";
+    let podwire = testkit::directory().join("podwire");
+    let (home, podwire) = (home.to_str().unwrap(), podwire.to_str().unwrap());
+    let words = ["unshare", "--mount", "sh", "-c", script, home, podwire, "agent"];
+    let words: Vec<String> =
+        words.iter().map(|word| (*word).to_owned()).chain(site.arguments(1)).collect();
+    let mut agent = site.start_by(1, &words, &[]);
+    for words in
+        ["cannot write the plugins' peersFile", "cannot bring the node in line", "No space left"]
+    {
+        agent.says(words);
+    }
+    assert!(agent.runs());
+    let id = agent.id().to_string();
+    site.node(1).run(&["nsenter", "-t", &id, "-m", "rm", &format!("{home}/fill")]);
+    site.settles(1);
+    let written = format!("/proc/{id}/root{home}/peers.json");
+    super::ground::until("the peer file", || fs::read(&written).map(drop));
+}

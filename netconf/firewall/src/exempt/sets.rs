@@ -69,6 +69,14 @@ impl Sets {
         [v4, v6, MASQUERADE.delete_counter(&self.filled())]
     }
 
+    pub(super) fn has_set(&self, name: &str) -> bool {
+        [false, true].into_iter().any(|v6| self.set(v6).name == name)
+    }
+
+    pub(super) fn is_filled_by(&self, counter: &str) -> bool {
+        self.filled() == counter
+    }
+
     /// The counter's name.
     fn filled(&self) -> String {
         format!("exempt-{}", self.hash())

@@ -125,7 +125,6 @@ fn a_list_of_fdb_entries_holds_only_permanent_ones_of_the_device_itself() {
         let device = tunnel(&socket, &under, "vxlan.1", 1, "192.0.2.1");
         tunnel(&socket, &under, "vxlan.2", 2, "192.0.2.1");
         for (command, what) in [
-            ("00:00:00:00:00:00 dev vxlan.1 dst 192.0.2.8 self permanent", "a default destination"),
             ("02:00:00:00:00:11 dev vxlan.1 dst 192.0.2.8 self dynamic", "a learned one"),
             ("02:00:00:00:00:12 dev vxlan.2 dst 192.0.2.8 self permanent", "another device's"),
         ] {
@@ -140,6 +139,29 @@ fn a_list_of_fdb_entries_holds_only_permanent_ones_of_the_device_itself() {
         assert_eq!(fdb::list(&socket, device.index).unwrap(), []);
         let entry = Entry { mac: MacAddr([2, 0, 0, 0, 0, 0x14]), vtep: address("192.0.2.9") };
         socket.run(fdb::replace(&device, &entry)).unwrap();
+        assert_eq!(fdb::list(&socket, device.index).unwrap(), [entry]);
+        // Default destinations, of which there may be several.
+        let defaults = ["192.0.2.7", "192.0.2.8"]
+            .map(|vtep| Entry { mac: MacAddr([0; 6]), vtep: address(vtep) });
+        for Entry { vtep, .. } in defaults {
+            let zero = "00:00:00:00:00:00";
+            netns.run(&[
+                "bridge",
+                "fdb",
+                "append",
+                zero,
+                "dev",
+                "vxlan.1",
+                "dst",
+                &vtep.to_string(),
+            ]);
+        }
+        let mut all = fdb::list(&socket, device.index).unwrap();
+        all.sort();
+        assert_eq!(all, [defaults[0], defaults[1], entry]);
+        for one in defaults {
+            socket.run(fdb::delete(&device, &one)).unwrap();
+        }
         assert_eq!(fdb::list(&socket, device.index).unwrap(), [entry]);
     });
 }

@@ -17,20 +17,20 @@ const LONGEST_NAME: usize = 253;
 #[derive(Debug, Default, serde::Deserialize)]
 #[serde(default)]
 pub struct Entry {
-    name: String,
+    pub name: String,
     #[serde(rename = "podCIDRs")]
-    pod_cidrs: Vec<Cidr>,
+    pub pod_cidrs: Vec<Cidr>,
     #[serde(rename = "nodeIPs")]
-    node_ips: Vec<Address>,
+    pub node_ips: Vec<Address>,
     #[serde(rename = "vtepMAC")]
-    vtep_mac: Mac,
+    pub vtep_mac: Mac,
     #[serde(rename = "vtepMACv6")]
-    vtep_mac_v6: Mac,
+    pub vtep_mac_v6: Mac,
 }
 
 /// An address without a prefix length.
 #[derive(Clone, Copy, Debug)]
-struct Address(IpAddr);
+pub struct Address(IpAddr);
 
 impl<'de> Deserialize<'de> for Address {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -43,7 +43,7 @@ impl<'de> Deserialize<'de> for Address {
 
 /// A hardware address; empty where it is to be derived.
 #[derive(Clone, Copy, Debug, Default)]
-struct Mac(Option<MacAddr>);
+pub struct Mac(Option<MacAddr>);
 
 impl<'de> Deserialize<'de> for Mac {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

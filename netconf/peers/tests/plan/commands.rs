@@ -7,7 +7,7 @@ use peers::{Backend, Change, Families, Have, Plan, Reach, Tunnel, difference};
 use serde_json::{Value, json};
 use testkit::Netns;
 
-use crate::sample::{facts, file, fleet, net, node, options, parse, vxlan};
+use crate::sample::{UNDERLAY, facts, file, fleet, net, node, options, parse, vxlan};
 use crate::world::World;
 
 /// A node with an underlay and both tunnel devices.
@@ -16,7 +16,7 @@ fn node_with_devices(backend: &Backend) -> Netns {
     let [v4, v6] = [false, true].map(|ipv6| backend.device(ipv6).unwrap());
     let vxlan = "type vxlan id 1 dev eth0 dstport 8472 nolearning local";
     for line in [
-        "ip link add eth0 index 2 type veth peer name other index 3".to_owned(),
+        format!("ip link add eth0 index {UNDERLAY} type veth peer name other index 41"),
         "ip addr add 192.168.2.1/24 dev eth0".to_owned(),
         "ip addr add fd00:2::1/64 dev eth0 nodad".to_owned(),
         "ip link set other up".to_owned(),

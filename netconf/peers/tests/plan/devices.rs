@@ -77,7 +77,7 @@ fn vxlan_attributes_are_mended_where_the_kernel_allows_it() {
     assert_eq!(vxlan_verdict(|has| has.local = None), mended("local none instead of 192.168.2.1"));
     assert_eq!(
         vxlan_verdict(|has| (has.underlay, has.learning) = (Some(7), true)),
-        mended("underlay 7 instead of 2, learning on instead of off")
+        mended("underlay 7 instead of 40, learning on instead of off")
     );
     assert_eq!(vxlan_verdict(|has| has.udp_checksum = false), Verdict::Mend(vec![]));
 }

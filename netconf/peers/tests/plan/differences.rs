@@ -6,7 +6,7 @@ use kernel::neighbour::Neighbour;
 use kernel::route::{Installed, Kind, Route};
 use peers::{Backend, Change, Options, Plan, difference};
 
-use crate::sample::{fleet, ip, ipip, mac, net, node, node4, options, plan, vxlan};
+use crate::sample::{UNDERLAY, fleet, ip, ipip, mac, net, node, node4, options, plan, vxlan};
 use crate::world::{World, address, index};
 
 /// A node in line with its plan.
@@ -158,7 +158,7 @@ fn a_route_of_ours_with_another_metric_goes_after_the_right_one_has_come() {
 fn of_several_routes_with_one_identity_one_remains() {
     let mut node = in_line(Backend::HostGw);
     let route = |gw: &str| Route { gw: Some(ip(gw)), ..to("10.244.2.0/24", 112, 112) };
-    let installed = |gw: &str| Installed { link: Some(2), route: route(gw) };
+    let installed = |gw: &str| Installed { link: Some(UNDERLAY), route: route(gw) };
     node.world.routes.push(installed("192.168.2.9"));
     assert_eq!(
         node.changes(),
@@ -214,7 +214,7 @@ fn a_route_that_led_elsewhere_is_replaced_in_place() {
     world.reconcile(&plan, &options, &domain());
     for installed in world.routes.iter_mut().filter(|i| i.link.is_some()) {
         let gw = if installed.route.dst.is_ipv6() { "fd00:2::2" } else { "192.168.2.2" };
-        (installed.link, installed.route.gw) = (Some(2), Some(ip(gw)));
+        (installed.link, installed.route.gw) = (Some(UNDERLAY), Some(ip(gw)));
         installed.route.onlink = false;
     }
     let domain = [net("10.244.0.0/16"), net("fd00:244::/32")];

@@ -15,4 +15,5 @@ mod fleets;
 mod plans;
 mod properties;
 mod sample;
+mod spelling;
 mod world;

@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use serde_json::{Value, json};
 
-use crate::sample::{facts, file, ip, ipip, net, node, options, parse, vxlan};
+use crate::sample::{UNDERLAY, facts, file, ip, ipip, net, node, options, parse, vxlan};
 use crate::world::{PROTOCOL_KERNEL, World, address};
 
 /// A peer out of a small world, so that peers get into each other's way.
@@ -185,7 +185,7 @@ fn litter() -> impl Strategy<Value = Litter> {
                 kind: if hole { Kind::Blackhole } else { Kind::Unicast },
                 ..Route::to(dst)
             };
-            let installed = Installed { link: (!hole).then_some(2), route };
+            let installed = Installed { link: (!hole).then_some(UNDERLAY), route };
             let inside = dst.to_string().starts_with("10.244.") || dst.is_ipv6();
             if protocol == 112 && inside { &mut ours } else { &mut foreign }.push(installed);
         }
@@ -211,7 +211,7 @@ impl Litter {
                 3 => *link = Some(99),
                 // A foreign route could not be seen but on a device of our own.
                 4 if link.is_some_and(|link| matches!(link, 10 | 11 | 21)) => route.protocol = 80,
-                _ => (*link, route.kind, route.gw) = (Some(2), Kind::Other, None),
+                _ => (*link, route.kind, route.gw) = (Some(UNDERLAY), Kind::Other, None),
             }
             if !world.routes.contains(&spoilt) {
                 world.routes.push(spoilt);

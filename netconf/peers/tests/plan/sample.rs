@@ -83,7 +83,8 @@ pub fn options(backend: Backend) -> Options {
     }
 }
 
-pub const UNDERLAY: u32 = 2;
+/// Not one that a module may have given to a device of its own in each new namespace, as `tunl0`.
+pub const UNDERLAY: u32 = 40;
 
 fn underlay(local: &str) -> Underlay {
     Underlay { index: UNDERLAY, name: "eth0".to_owned(), mtu: 1500, local: ip(local) }

@@ -13,7 +13,7 @@ use peers::{Fault, Outcome};
 
 use super::arguments::Arguments;
 use super::network::Network;
-use super::source::{self, Snapshot};
+use super::source::{self, Purpose, Snapshot};
 use super::{reconcile, round, runtime, subnet};
 use crate::failure::Failure;
 
@@ -26,11 +26,15 @@ const AMISS: u8 = 3;
 const HANDOVER: Duration = Duration::from_secs(1);
 
 /// What the source says now; nothing where it is the plugins' own file.
-fn snapshot(arguments: &Arguments, network: &Network) -> Result<Option<Arc<Snapshot>>, Error> {
+fn snapshot(
+    purpose: Purpose,
+    arguments: &Arguments,
+    network: &Network,
+) -> Result<Option<Arc<Snapshot>>, Error> {
     if arguments.follows_the_plugins_own() {
         return Ok(None);
     }
-    let source = source::open(arguments, network)?;
+    let source = source::open_to(purpose, arguments, network)?;
     let runtime = runtime()?;
     let snapshot = runtime.block_on(source::first(source));
     runtime.shutdown_background();
@@ -40,13 +44,13 @@ fn snapshot(arguments: &Arguments, network: &Network) -> Result<Option<Arc<Snaps
 /// Prints what would be done. The exit code is 0 whether or not there is anything to do.
 pub fn plan(arguments: &Arguments, out: &mut impl Write) -> Result<ExitCode, Failure> {
     let network = Network::read(&arguments.network)?;
-    let snapshot = snapshot(arguments, &network)?;
-    let (prospect, firewall) = match &snapshot {
-        Some(snapshot) => cluster::node::prospect(&network.of_fleet(&snapshot.text)?)?,
+    let snapshot = snapshot(Purpose::Look, arguments, &network)?;
+    let prospect = match &snapshot {
+        Some(snapshot) => cluster::node::prospect(&network.of_fleet(snapshot))?,
         None => cluster::node::prospect(&network.config)?,
     };
     print(&prospect.outcome, out)?;
-    for words in firewall.iter().chain(prospect.overruled.iter().map(|(_, words)| words)) {
+    for (_, words) in &prospect.overruled {
         writeln!(out, "# {words}")?;
     }
     faults(&prospect.outcome.ground.faults, snapshot.as_deref(), out)?;
@@ -56,7 +60,7 @@ pub fn plan(arguments: &Arguments, out: &mut impl Write) -> Result<ExitCode, Fai
 /// Brings the node in line and prints what that took. 3 where a peer is not served.
 pub fn once(arguments: &Arguments, out: &mut impl Write) -> Result<ExitCode, Failure> {
     let network = Network::read(&arguments.network)?;
-    let snapshot = snapshot(arguments, &network)?;
+    let snapshot = snapshot(Purpose::Serve, arguments, &network)?;
     let _alone = reconcile::alone(&network, HANDOVER)?;
     let round = round::run(&network, snapshot.as_ref());
     let outcome = round.outcome?;

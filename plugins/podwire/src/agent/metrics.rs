@@ -16,6 +16,8 @@ pub fn text(state: &State, monitor: &Monitor) -> prometheus::Result<Vec<u8>> {
     page.gauge("in_line", "1 when the last round went well", plain, yes(state.is_in_line()))?;
     let source_up = yes(state.source_trouble.is_none());
     page.gauge("source_up", "1 when the source can be read", plain, source_up)?;
+    let conflist_up = yes(state.conflist_trouble.is_none());
+    page.gauge("conflist_up", "1 when the conflist can be followed", plain, conflist_up)?;
     let help = "Peers that are served, by the way that leads to them";
     page.gauge("peers", help, &[("mode", "tunnel")], float(state.tunnelled))?;
     page.gauge("peers", help, &[("mode", "direct")], float(state.direct))?;

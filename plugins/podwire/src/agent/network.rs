@@ -5,13 +5,15 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use cni::{Code, Error, Json, NetConf};
-use peers::{Source, Way};
+use peers::{Known, Source, Way};
+
+use super::source::Snapshot;
 
 /// A conflist is not larger.
 const LARGEST: u64 = 1 << 20;
 
 /// The network on this node.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Network {
     /// What the plugin makes of its configuration.
     pub config: cluster::Config,
@@ -66,13 +68,40 @@ impl Network {
         let config = cluster::Config::parse(way, &conf)?;
         match &config.node.source {
             Source::File(path) => Ok(Self { peers_file: path.clone(), config }),
-            Source::Inline(_) => {
+            Source::Inline(_) | Source::Known(_) => {
                 let why =
                     "the peers are in the plugin's configuration, where nobody can follow them";
                 Err(Error::new(Code::CONFIG, why)
                     .details("take local, peers and clusterCIDRs out of it"))
             }
         }
+    }
+
+    /// Whether an agent of this network can go on with that one's options. What tells the network from others, or where
+    /// it keeps what, cannot change while it stands. Code 7.
+    pub fn may_become(&self, new: &Self) -> Result<(), Error> {
+        let state = |network: &Self| network.state().display().to_string();
+        let way = |network: &Self| network.config.node.options.backend.name().to_owned();
+        let all = [
+            ("name", self.name().to_owned(), new.name().to_owned()),
+            ("type", way(self), way(new)),
+            ("stateDir", state(self), state(new)),
+        ];
+        match all.iter().find(|(_, before, now)| before != now) {
+            None => Ok(()),
+            Some((key, before, now)) => {
+                let why = format!("it was {before:?} when the agent began, and cannot change");
+                Err(Error::config(key, format_args!("{now:?}"), &why).details(
+                    "stop the agent, run podwire cleanup with the conflist as it was, and start it again",
+                ))
+            }
+        }
+    }
+
+    /// Whether the source of that one tells the same as this one's.
+    pub fn has_the_source_of(&self, other: &Self) -> bool {
+        let backend = |network: &Self| network.config.node.options.backend.clone();
+        self.peers_file == other.peers_file && backend(self) == backend(other)
     }
 
     /// The network's name.
@@ -85,11 +114,12 @@ impl Network {
         &self.config.node.state
     }
 
-    /// The same network of a fleet that is described by this text instead of the file.
-    pub fn of_fleet(&self, text: &[u8]) -> Result<cluster::Config, Error> {
+    /// The same network of this fleet, whether or not the plugins' file says the same by now.
+    pub fn of_fleet(&self, snapshot: &Snapshot) -> cluster::Config {
         let mut config = self.config.clone();
-        config.node.source = Source::Inline(Json::parse(text, "the fleet")?);
-        Ok(config)
+        let known = Known::of(snapshot.fleet.clone(), &snapshot.text, &self.peers_file);
+        config.node.source = Source::Known(known);
+        config
     }
 }
 

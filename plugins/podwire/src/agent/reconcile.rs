@@ -1,14 +1,17 @@
 //! The loop: all is compared with the kernel at start, whenever the source tells something, whenever
 //! the kernel tells of something that may concern us, and now and then.
 
+mod conflist;
 mod schedule;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use cni::{Code, Error};
 use kernel::Lock;
+use peers::Pending;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::{error, info, warn};
@@ -17,8 +20,9 @@ use super::arguments::Arguments;
 use super::monitor::{Interest, Monitor};
 use super::network::Network;
 use super::round::{self, Round};
-use super::source::{self, Listener, Told};
+use super::source::{self, Listener, Snapshot, Told};
 use super::state::{Shared, State, Trouble};
+use super::watch::Watched;
 use super::{log, report, runtime, serve, service, subnet};
 use crate::failure::Failure;
 use schedule::{Cause, Schedule};
@@ -27,6 +31,8 @@ use schedule::{Cause, Schedule};
 const FIRST_WORD: Duration = Duration::from_secs(5);
 /// How long the end of an agent that was stopped is waited for.
 const HANDOVER: Duration = Duration::from_secs(5);
+/// How long a round that runs is waited for when the agent is to end. Whatever it leaves, the next one finishes.
+const LAST_ROUND: Duration = Duration::from_secs(3);
 /// How long a round may take before the service manager is not told any more that all is well.
 /// Waiting for the lock alone may take half a minute.
 const STUCK: Duration = Duration::from_mins(2);
@@ -38,6 +44,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let source = source::open(arguments, &network)?;
     let _alone = alone(&network, HANDOVER)?;
     let monitor = Monitor::start()?;
+    conflist::follow_ruleset(&monitor, &network);
     let node =
         if arguments.follows_the_plugins_own() { String::new() } else { arguments.node()? };
     let state = Shared::new(State::new(&network, node, arguments.describe()));
@@ -46,14 +53,20 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         if let Some(address) = &arguments.listen {
             serve::start(address, state.clone(), monitor.clone())?;
         }
+        let peers_file = Watched::new(&network.peers_file);
         let agent = Agent {
             publishes: !arguments.follows_the_plugins_own(),
             arguments: arguments.clone(),
             network: Arc::new(network),
             monitor,
             listener: source::start(source),
+            snapshot: None,
+            earlier: 0,
+            peers_file,
+            left: Vec::new(),
             state,
             schedule: Schedule::new(),
+            pending: None,
         };
         agent.run().await
     });
@@ -62,10 +75,14 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// What an agent locks.
+pub fn lock(network: &Network) -> PathBuf {
+    network.state().join("agent.lock")
+}
+
 /// Makes sure that no other agent serves the network; as long as the value lives. Code 11.
 pub fn alone(network: &Network, patience: Duration) -> Result<Lock, Error> {
-    let path = network.state().join("agent.lock");
-    Lock::take("stateDir", &path, 0o755, patience).map_err(|e| {
+    Lock::take("stateDir", &lock(network), 0o755, patience).map_err(|e| {
         if e.code != Code::TRY_AGAIN {
             return e;
         }
@@ -81,59 +98,98 @@ struct Agent {
     network: Arc<Network>,
     monitor: Monitor,
     listener: Listener,
+    /// What the source said last, or the one before it.
+    snapshot: Option<Arc<Snapshot>>,
+    /// How many descriptions sources gave that came before this one.
+    earlier: u64,
+    /// The one that it names now.
+    peers_file: Watched,
+    /// Those that it named before.
+    left: Vec<PathBuf>,
     /// The plugins' file is ours to write.
     publishes: bool,
     state: Shared,
     schedule: Schedule,
+    /// What is recorded when the plugins' file has rested.
+    pending: Option<Pending>,
 }
 
-/// The signals that are heeded.
-struct Signals {
+fn listen(kind: SignalKind) -> Result<Signal, Error> {
+    signal(kind).map_err(|e| Error::new(Code::IO, format!("listen for signals: {e}")))
+}
+
+/// The signals that end the agent.
+struct Ending {
     terminate: Signal,
     interrupt: Signal,
-    hangup: Signal,
 }
 
-impl Signals {
+impl Ending {
     fn new() -> Result<Self, Error> {
-        let listen = |kind| {
-            signal(kind).map_err(|e| Error::new(Code::IO, format!("listen for signals: {e}")))
-        };
-        Ok(Self {
-            terminate: listen(SignalKind::terminate())?,
-            interrupt: listen(SignalKind::interrupt())?,
-            hangup: listen(SignalKind::hangup())?,
-        })
+        let (terminate, interrupt) = (SignalKind::terminate(), SignalKind::interrupt());
+        Ok(Self { terminate: listen(terminate)?, interrupt: listen(interrupt)? })
+    }
+
+    /// Waits until the agent is to end.
+    async fn come(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
     }
 }
 
 impl Agent {
     async fn run(mut self) -> Result<(), Error> {
-        let mut signals = Signals::new()?;
+        let (ending, hangup) = (Ending::new()?, listen(SignalKind::hangup())?);
         let network = self.network.name().to_owned();
         info!(network, source = self.arguments.describe(), "podwire agent begins");
         self.keep_alive();
+        self.follow(ending, hangup).await;
+        service::stopping();
+        info!(network, "podwire agent ends; what it made stays");
+        Ok(())
+    }
+
+    /// Follows all that calls for rounds, until it is told to end.
+    async fn follow(&mut self, mut ending: Ending, mut hangup: Signal) {
         // What it tells is seen by the loop below, too.
-        tokio::select! {
-            _ = signals.terminate.recv() => return Ok(()),
-            _ = signals.interrupt.recv() => return Ok(()),
-            _ = timeout(FIRST_WORD, self.listener.told.wait_for(|t| t.snapshot.is_some() || t.trouble.is_some())) => {}
+        let told = self.listener.told.wait_for(|t| t.snapshot.is_some() || t.trouble.is_some());
+        let is_ended = tokio::select! {
+            () = ending.come() => true,
+            _ = timeout(FIRST_WORD, told) => false,
+        };
+        if is_ended {
+            return;
         }
         self.schedule.call(Cause::Start);
-        self.round().await;
+        if !self.round_before(&mut ending).await {
+            return;
+        }
         service::ready(&self.summary());
+        let conflist = Watched::new(&self.arguments.network);
         let mut source_ended = false;
         loop {
             tokio::select! {
                 biased;
-                _ = signals.terminate.recv() => break,
-                _ = signals.interrupt.recv() => break,
+                () = ending.come() => break,
                 // Before what wakes: a stream of notifications must not put it off for ever.
                 () = sleep_until(self.schedule.due()) => {
-                    self.round().await;
+                    if !self.round_before(&mut ending).await {
+                        break;
+                    }
                     service::status(&self.summary());
                 }
-                _ = signals.hangup.recv() => self.schedule.call(Cause::Asked),
+                _ = hangup.recv() => {
+                    self.reread();
+                    source_ended &= self.listener.told.has_changed().is_err();
+                    self.schedule.call(Cause::Asked);
+                }
+                () = conflist.changed() => {
+                    self.reread();
+                    // It may be another source.
+                    source_ended &= self.listener.told.has_changed().is_err();
+                }
                 told = self.listener.told.changed(), if !source_ended => {
                     source_ended = told.is_err();
                     if source_ended {
@@ -141,27 +197,46 @@ impl Agent {
                     }
                     self.schedule.call(Cause::Source);
                 }
+                () = self.peers_file.changed(), if self.publishes => {
+                    if !self.is_published() {
+                        self.schedule.call(Cause::File);
+                    }
+                }
                 () = self.monitor.changed() => self.schedule.call(Cause::Kernel),
             }
         }
-        service::stopping();
-        info!(network, "podwire agent ends; what it made stays");
-        Ok(())
+    }
+
+    /// A round; false when the agent is to end.
+    async fn round_before(&mut self, ending: &mut Ending) -> bool {
+        let mut round = std::pin::pin!(self.round());
+        tokio::select! {
+            () = &mut round => true,
+            () = ending.come() => {
+                let _ = timeout(LAST_ROUND, round).await;
+                false
+            }
+        }
     }
 
     /// One round, and everything that follows from it.
     async fn round(&mut self) {
         let causes = self.schedule.begin();
+        if causes.is_settling() && self.confirm().await {
+            return self.schedule.rest();
+        }
         let told = self.listener.told.borrow_and_update().clone();
         self.hear(&told);
-        // What is changed from now on has to be looked at again, whatever it is.
-        self.monitor.attend(None);
-        let (network, snapshot) = (self.network.clone(), told.snapshot.clone());
-        let snapshot = snapshot.filter(|_| self.publishes);
+        // Our own changes are told, too; they are told from others by what they lead to.
+        self.monitor.hold();
+        if let Some(snapshot) = &told.snapshot {
+            self.snapshot = Some(snapshot.clone());
+        }
+        let network = self.network.clone();
+        let snapshot = self.snapshot.clone().filter(|_| self.publishes);
         let running = tokio::task::spawn_blocking(move || round::run(&network, snapshot.as_ref()));
-        let round = running.await.unwrap_or_else(|e| Round {
+        let mut round = running.await.unwrap_or_else(|e| Round {
             outcome: Err(Error::new(Code::INTERNAL, format!("the round broke off: {e}"))),
-            published: false,
             unpublished: None,
             took: Duration::ZERO,
         });
@@ -169,10 +244,28 @@ impl Agent {
         self.monitor.attend(round.outcome.as_ref().ok().map(|o| Interest::of(o, options)));
         self.take_up(&round, &causes.to_string());
         let changes = round.outcome.as_ref().map(peers::Outcome::len).ok();
-        self.schedule.end(&causes, changes, round.published);
+        self.pending = round.outcome.as_mut().ok().and_then(|outcome| outcome.pending.take());
+        self.schedule.end(&causes, changes, self.pending.is_some());
         if round.outcome.is_ok() {
             self.listener.applied.send_replace(told.version);
+            self.discard_left();
         }
+    }
+
+    /// Whether the plugins' file says what it should; we write it ourselves.
+    fn is_published(&self) -> bool {
+        let wanted = self.snapshot.as_ref();
+        wanted.is_none_or(|s| std::fs::read(&self.network.peers_file).is_ok_and(|is| is == s.text))
+    }
+
+    /// Records what the last round concluded, now that the plugins' file has rested. False when that is not
+    /// to be had so cheaply.
+    async fn confirm(&mut self) -> bool {
+        let Some(pending) = self.pending.take() else { return false };
+        let network = self.network.clone();
+        let snapshot = self.snapshot.clone().filter(|_| self.publishes);
+        let confirm = move || round::confirm(&network, snapshot.as_ref(), &pending);
+        tokio::task::spawn_blocking(confirm).await.is_ok_and(|confirmed| confirmed.unwrap_or(false))
     }
 
     /// Takes up how the source fares.
@@ -191,7 +284,7 @@ impl Agent {
             (None, None) => {}
         }
         state.source_trouble = Trouble::now(before, told.trouble.as_ref());
-        state.snapshots = told.version;
+        state.snapshots = self.earlier + told.version;
     }
 
     fn take_up(&self, round: &Round, causes: &str) {
@@ -203,16 +296,22 @@ impl Agent {
             Ok(outcome) => state.take_up(outcome),
             Err(error) => state.take_up_failure(error),
         }
-        if let Err(error) = state.write(self.network.state()) {
-            warn!(%error, "cannot write the agent's state");
-        }
         drop(state);
+        self.save();
         if let (Some(path), Ok(outcome)) = (&self.arguments.subnet_env, &round.outcome) {
             match subnet::write(path, outcome, self.network.config.masquerade) {
                 Ok(true) => info!(path = %path.display(), "written"),
                 Ok(false) => {}
                 Err(error) => error!(%error, "cannot tell flannel's plugin"),
             }
+        }
+    }
+
+    /// Writes how it fares for those that ask.
+    fn save(&self) {
+        let state = self.state.lock();
+        if let Err(error) = state.write(self.network.state()) {
+            warn!(%error, "cannot write the agent's state");
         }
     }
 

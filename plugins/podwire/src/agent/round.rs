@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cni::Error;
-use peers::Outcome;
+use peers::{Outcome, Pending};
 
 use super::network::Network;
 use super::publish::publish;
@@ -15,9 +15,7 @@ use super::source::Snapshot;
 pub struct Round {
     /// What was found and done, or why nothing could be.
     pub outcome: Result<Outcome, Error>,
-    /// The plugins' file was written anew.
-    pub published: bool,
-    /// Why it could not be.
+    /// Why the plugins' file could not be written.
     pub unpublished: Option<Error>,
     /// How long it took.
     pub took: Duration,
@@ -27,24 +25,15 @@ pub struct Round {
 /// somebody else's.
 pub fn run(network: &Network, snapshot: Option<&Arc<Snapshot>>) -> Round {
     let begun = Instant::now();
-    let mut published = false;
     let mut unpublished = None;
     let outcome = match snapshot {
         None => cluster::node::reconcile(&network.config),
-        // Theirs alone may read it, as the record beside it.
-        Some(snapshot) => match publish(&network.peers_file, &snapshot.text, 0o600) {
-            Ok(anew) => {
-                published = anew;
-                cluster::node::reconcile(&network.config)
-            }
-            // The kernel follows all the same.
-            Err(error) => {
-                unpublished = Some(error);
-                network
-                    .of_fleet(&snapshot.text)
-                    .and_then(|config| cluster::node::reconcile(&config))
-            }
-        },
+        Some(snapshot) => {
+            // Theirs alone may read it, as the record beside it. Where it cannot be written, the kernel
+            // follows all the same.
+            unpublished = publish(&network.peers_file, &snapshot.text, 0o600).err();
+            cluster::node::reconcile(&network.of_fleet(snapshot))
+        }
     };
     let outcome = outcome.map(|mut outcome| {
         if let Some(snapshot) = snapshot {
@@ -52,5 +41,17 @@ pub fn run(network: &Network, snapshot: Option<&Arc<Snapshot>>) -> Round {
         }
         outcome
     });
-    Round { outcome, published, unpublished, took: begun.elapsed() }
+    Round { outcome, unpublished, took: begun.elapsed() }
+}
+
+/// Records what the last round left pending; false where all has to be compared instead.
+pub fn confirm(
+    network: &Network,
+    snapshot: Option<&Arc<Snapshot>>,
+    pending: &Pending,
+) -> Result<bool, Error> {
+    match snapshot {
+        None => cluster::node::confirm(&network.config, pending),
+        Some(snapshot) => cluster::node::confirm(&network.of_fleet(snapshot), pending),
+    }
 }

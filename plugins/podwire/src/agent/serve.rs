@@ -1,6 +1,7 @@
 //! Health and metrics over HTTP, for this node alone.
 
 use std::convert::Infallible;
+use std::fmt;
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
@@ -41,6 +42,15 @@ pub enum Address {
     Unix(PathBuf),
 }
 
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Loopback(address) => write!(f, "{address}"),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
 impl FromStr for Address {
     type Err = String;
 
@@ -76,7 +86,7 @@ struct Server {
 /// Serves from now on; to be called inside of a runtime. Code 5 where the address is taken.
 pub fn start(address: &Address, state: Shared, monitor: Monitor) -> Result<(), Error> {
     let server = Server { state, monitor, room: Arc::new(Semaphore::new(AT_ONCE)) };
-    let failed = |e: io::Error| Error::new(Code::IO, format!("--listen {address:?}: {e}"));
+    let failed = |e: io::Error| Error::new(Code::IO, format!("--listen {address}: {e}"));
     match address {
         Address::Loopback(address) => {
             let listener = std::net::TcpListener::bind(address).map_err(failed)?;

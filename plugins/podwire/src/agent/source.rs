@@ -15,8 +15,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use cni::{Code, Error};
-use peers::Fault;
+use peers::{Fault, Fleet};
 use tokio::sync::watch;
+use tokio::task::AbortHandle;
 
 use super::arguments::{Arguments, Kind};
 use super::network::Network;
@@ -24,11 +25,26 @@ use super::network::Network;
 /// A description of the fleet as this node sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
-    /// What a peer file says: `version`, `clusterCIDRs`, `local`, `peers`. Text, because it is a
-    /// tenth of what the tree of it takes.
+    /// What the plugins' file says: `version`, `clusterCIDRs`, `local`, `peers`.
     pub text: Vec<u8>,
+    /// The same, read once for all who want to know.
+    pub fleet: Arc<Fleet>,
     /// What of the source could not be read; the others are served.
     pub faults: Vec<Fault>,
+}
+
+impl Snapshot {
+    /// Of a peer file's text, which `what` names in errors. Code 6 or 7 where it is none.
+    pub fn of(text: Vec<u8>, faults: Vec<Fault>, what: &str) -> Result<Self, Error> {
+        let fleet = Arc::new(Fleet::parse(&text, what)?);
+        Ok(Self { text, fleet, faults })
+    }
+
+    /// Of a description that is the same for every node. Code 6 or 7.
+    pub fn seen_from(text: &[u8], node: &str, what: &str) -> Result<Self, Error> {
+        let (fleet, text) = Fleet::seen_from(text, node, what)?;
+        Ok(Self { text, fleet: Arc::new(fleet), faults: Vec::new() })
+    }
 }
 
 /// What a source has told so far.
@@ -57,13 +73,22 @@ pub struct Listener {
     pub told: watch::Receiver<Told>,
     /// The version that the kernel has.
     pub applied: watch::Sender<u64>,
+    following: Option<AbortHandle>,
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        if let Some(following) = &self.following {
+            following.abort();
+        }
+    }
 }
 
 impl Feed {
     fn new() -> (Self, Listener) {
         let (told, hears) = watch::channel(Told::default());
         let (applies, applied) = watch::channel(0);
-        (Self { told, applied }, Listener { told: hears, applied: applies })
+        (Self { told, applied }, Listener { told: hears, applied: applies, following: None })
     }
 
     /// The fleet is described so now.
@@ -109,8 +134,31 @@ pub trait Source: Send {
     fn follow(self: Box<Self>, feed: Feed) -> Following;
 }
 
+/// What a source is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// To serve this node: where the source hands out subnets, it takes one; where it tells the others
+    /// of their nodes, it tells them of this one.
+    Serve,
+    /// To see what it says. Nothing is written.
+    Look,
+}
+
 /// The source that the arguments name. Code 2, 4 or 7.
 pub fn open(arguments: &Arguments, network: &Network) -> Result<Box<dyn Source>, Error> {
+    open_to(Purpose::Serve, arguments, network)
+}
+
+/// As [`open`], for this purpose.
+pub fn open_to(
+    #[cfg_attr(
+        not(any(feature = "kubernetes", feature = "etcd")),
+        expect(unused_variables, reason = "nobody writes files but their owners")
+    )]
+    purpose: Purpose,
+    arguments: &Arguments,
+    network: &Network,
+) -> Result<Box<dyn Source>, Error> {
     match (arguments.source, &arguments.from) {
         (Kind::File, Some(from)) => {
             let same = |path: &std::path::Path| std::fs::canonicalize(path).ok();
@@ -125,11 +173,13 @@ pub fn open(arguments: &Arguments, network: &Network) -> Result<Box<dyn Source>,
         }
         (Kind::File, None) => Ok(Box::new(file::Files::new(network.peers_file.clone(), None))),
         #[cfg(feature = "kubernetes")]
-        (Kind::Kubernetes, _) => Ok(Box::new(kubernetes::Kubernetes::new(arguments, network)?)),
+        (Kind::Kubernetes, _) => {
+            Ok(Box::new(kubernetes::Kubernetes::new(arguments, network, purpose)?))
+        }
         #[cfg(not(feature = "kubernetes"))]
         (Kind::Kubernetes, _) => lacking("kubernetes"),
         #[cfg(feature = "etcd")]
-        (Kind::Etcd, _) => Ok(Box::new(etcd::Etcd::new(arguments, network)?)),
+        (Kind::Etcd, _) => Ok(Box::new(etcd::Etcd::new(arguments, network, purpose)?)),
         #[cfg(not(feature = "etcd"))]
         (Kind::Etcd, _) => lacking("etcd"),
     }
@@ -152,10 +202,10 @@ fn backend(backend: &peers::Backend) -> flannel::Backend {
     }
 }
 
-/// Starts to follow; to be called inside of a runtime.
+/// Starts to follow until nobody listens any more; to be called inside of a runtime.
 pub fn start(source: Box<dyn Source>) -> Listener {
-    let (feed, listener) = Feed::new();
-    tokio::spawn(source.follow(feed));
+    let (feed, mut listener) = Feed::new();
+    listener.following = Some(tokio::spawn(source.follow(feed)).abort_handle());
     listener
 }
 

@@ -6,8 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use cni::{Error, Json};
-use ipnetwork::IpNetwork;
-use peers::{Fault, Outcome, Plan, Through};
+use peers::{Fault, Outcome, Through};
 use serde::{Deserialize, Serialize};
 
 use super::publish::publish;
@@ -35,6 +34,8 @@ pub struct State {
     pub source: String,
     /// What is wrong with it.
     pub source_trouble: Option<Trouble>,
+    /// What is wrong with the conflist as it is now; that of the time before holds.
+    pub conflist_trouble: Option<Trouble>,
     /// How many descriptions of the fleet it gave.
     pub snapshots: u64,
     /// When the agent began.
@@ -126,9 +127,9 @@ impl State {
         self.trouble = None;
         self.node.clone_from(&outcome.fleet.local.name);
         self.mtu = outcome.ground.mtu;
-        let ways = ways(outcome);
-        self.direct = ways.values().filter(|way| **way == Through::Underlay).count();
-        self.tunnelled = ways.len() - self.direct;
+        let ways = || outcome.fleet.peers.iter().filter_map(|peer| outcome.way(peer));
+        self.direct = ways().filter(|way| *way == Through::Underlay).count();
+        self.tunnelled = ways().count() - self.direct;
         self.faults.clone_from(&outcome.ground.faults);
         self.changes += u64::try_from(outcome.len()).unwrap_or_default();
         if outcome.is_empty() {
@@ -142,7 +143,7 @@ impl State {
                 self.changed.insert(peer.clone(), at);
             }
             if n >= skip {
-                self.recent.push_front(Made { at, peer, command: step.command });
+                self.recent.push_front(Made { at, peer, command: step.command.to_string() });
             }
         }
         self.recent.truncate(RECENT);
@@ -180,20 +181,6 @@ impl State {
 /// Where it is written.
 pub fn path(state: &Path) -> PathBuf {
     state.join("agent.json")
-}
-
-/// Through what each peer that is served is reached.
-pub fn ways(outcome: &Outcome) -> BTreeMap<&str, Through> {
-    let Plan { routes, .. } = &outcome.plan;
-    let through: BTreeMap<IpNetwork, Through> =
-        routes.iter().map(|route| (route.dst, route.through)).collect();
-    let peers = outcome.fleet.peers.iter();
-    peers
-        .filter_map(|peer| {
-            let way = peer.pod_cidrs.iter().find_map(|net| through.get(net))?;
-            Some((peer.name.as_str(), *way))
-        })
-        .collect()
 }
 
 /// The state, shared with those that show it.

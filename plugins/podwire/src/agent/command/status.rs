@@ -63,6 +63,7 @@ struct Told {
     pid: u32,
     source: String,
     source_trouble: Option<state::Trouble>,
+    conflist_trouble: Option<state::Trouble>,
     trouble: Option<state::Trouble>,
     unpublished: Option<state::Trouble>,
     started: u64,
@@ -107,7 +108,9 @@ pub fn status(arguments: &Arguments, out: &mut impl Write) -> Result<ExitCode, F
 
 fn look(network: &Network) -> Status {
     let known = State::read(network.state());
-    let running = reconcile::alone(network, Duration::ZERO).is_err();
+    // Without the file there is none, and it is not made for that.
+    let running =
+        reconcile::lock(network).exists() && reconcile::alone(network, Duration::ZERO).is_err();
     let changed = known.as_ref().map(|state| state.changed.clone()).unwrap_or_default();
     let source_faults = known.as_ref().filter(|_| running).map(|state| state.faults.clone());
     let mut status = Status {
@@ -122,12 +125,12 @@ fn look(network: &Network) -> Status {
         peers: Vec::new(),
     };
     match cluster::node::prospect(&network.config) {
-        Ok((prospect, firewall)) => {
+        Ok(prospect) => {
             let ground = &prospect.outcome.ground;
             status.node = Some(prospect.outcome.fleet.local.name.clone());
             status.mtu = Some(ground.mtu);
-            let steps = prospect.outcome.steps().into_iter().map(|step| step.command);
-            status.lacking = steps.chain(firewall).collect();
+            let steps = prospect.outcome.steps().into_iter();
+            status.lacking = steps.map(|step| step.command.to_string()).collect();
             let mut faults = ground.faults.clone();
             // What only the source knows of, or what the kernel refused.
             let more = source_faults.into_iter().flatten().filter(|f| !ground.faults.contains(f));
@@ -138,17 +141,18 @@ fn look(network: &Network) -> Status {
         Err(error) => status.trouble = Some(error.to_string()),
     }
     let agent = status.agent.state.as_ref().filter(|_| running);
-    status.in_line &= agent.is_none_or(|a| a.source_trouble.is_none() && a.trouble.is_none());
+    status.in_line &= agent.is_none_or(|agent| {
+        [&agent.source_trouble, &agent.conflist_trouble, &agent.trouble].iter().all(|t| t.is_none())
+    });
     status
 }
 
 fn peers(prospect: &Prospect, faults: &[Fault], changed: &BTreeMap<String, u64>) -> Vec<Peer> {
     let outcome = &prospect.outcome;
-    let ways = state::ways(outcome);
     let mut all: BTreeMap<&str, Peer> = BTreeMap::new();
     for node in &outcome.fleet.peers {
         let peer = Peer {
-            mode: ways.get(node.name.as_str()).and_then(|way| mode(*way)),
+            mode: outcome.way(node).and_then(mode),
             in_place: true,
             last_change: changed.get(&node.name).copied(),
             ..Peer::of(node)
@@ -199,6 +203,7 @@ impl From<State> for Told {
             pid: state.pid,
             source: state.source,
             source_trouble: state.source_trouble,
+            conflist_trouble: state.conflist_trouble,
             trouble: state.trouble,
             unpublished: state.unpublished,
             started: state.started,
@@ -222,6 +227,7 @@ impl Status {
                 })
             };
             all.extend(of("the source fails", &told.source_trouble));
+            all.extend(of("the conflist is not followed", &told.conflist_trouble));
             all.extend(of("rounds fail", &told.trouble));
             all.extend(of("peersFile is not written", &told.unpublished));
         }

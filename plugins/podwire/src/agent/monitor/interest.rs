@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use ipnetwork::IpNetwork;
 use kernel::events::Notification;
 use kernel::route::Installed;
-use peers::{METRIC, Options, Outcome};
+use peers::{Expected, METRIC, Options, Outcome};
 
 /// The table `main`.
 const MAIN: u32 = 254;
@@ -14,6 +14,8 @@ const MAIN: u32 = 254;
 /// What the node's part stands on and consists of.
 #[derive(Clone, Debug)]
 pub struct Interest {
+    /// What is no damage; ours, among others.
+    expected: Option<Expected>,
     links: BTreeSet<u32>,
     tunnels: BTreeSet<u32>,
     names: Vec<String>,
@@ -28,8 +30,15 @@ impl Interest {
         let devices = [false, true].into_iter().filter_map(|ipv6| options.backend.device(ipv6));
         let iface = options.iface.iter();
         Self {
-            links: outcome.underlays.iter().chain(&outcome.tunnels).copied().collect(),
-            tunnels: outcome.tunnels.iter().copied().collect(),
+            expected: Some(Expected::of(outcome, options.protocol)),
+            links: outcome
+                .underlays
+                .iter()
+                .chain(outcome.tunnels.iter())
+                .flatten()
+                .copied()
+                .collect(),
+            tunnels: outcome.tunnels.iter().flatten().copied().collect(),
             names: devices.chain(iface).map(ToString::to_string).collect(),
             own: outcome.fleet.local.node_ips.clone(),
             cluster: outcome.fleet.cluster.clone(),
@@ -39,15 +48,21 @@ impl Interest {
 
     /// Whether a notification may tell of damage, or of another underlay.
     pub fn is_met_by(&self, one: &Notification) -> bool {
+        if self.expected.as_ref().is_some_and(|expected| expected.agrees(one)) {
+            return false;
+        }
         match one {
-            Notification::Lost => true,
+            // A ruleset that changes is judged before, by what does not change with a round.
+            Notification::Lost | Notification::Ruleset(_) => true,
             Notification::Link(index, name) => {
                 self.links.contains(index) || self.names.contains(name)
             }
             Notification::Address(link, ip) => self.links.contains(link) || self.own.contains(ip),
             // Those of the underlay come and go all the time.
-            Notification::Neighbour(link) => self.tunnels.contains(link),
-            Notification::Route(installed) => self.is_met_by_route(installed),
+            Notification::Neighbour(heard) => self.tunnels.contains(&heard.link),
+            Notification::Route { installed, .. } => self.is_met_by_route(installed),
+            // Each pod's interface brings some of its own.
+            Notification::Configuration(link) => link.is_none_or(|link| self.links.contains(&link)),
         }
     }
 
@@ -81,12 +96,14 @@ fn is_link_local(net: IpNetwork) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use kernel::events::Heard;
     use kernel::route::Route;
 
     use super::*;
 
     fn interest() -> Interest {
         Interest {
+            expected: None,
             links: [2, 9].into(),
             tunnels: [9].into(),
             names: vec!["vxlan.1".to_owned()],
@@ -99,7 +116,18 @@ mod tests {
     fn route(dst: &str, link: u32, change: impl FnOnce(&mut Route)) -> Notification {
         let mut route = Route { table: Some(MAIN), ..Route::to(dst.parse().unwrap()) };
         change(&mut route);
-        Notification::Route(Installed { link: Some(link), route })
+        Notification::Route { gone: false, installed: Installed { link: Some(link), route } }
+    }
+
+    fn neighbour(link: u32) -> Notification {
+        Notification::Neighbour(Heard {
+            link,
+            gone: true,
+            permanent: true,
+            is_forwarding: false,
+            ip: None,
+            mac: None,
+        })
     }
 
     #[test]
@@ -110,7 +138,9 @@ mod tests {
             Notification::Link(77, "vxlan.1".to_owned()),
             Notification::Address(2, "192.0.2.7".parse().unwrap()),
             Notification::Address(5, "192.0.2.1".parse().unwrap()),
-            Notification::Neighbour(9),
+            neighbour(9),
+            Notification::Configuration(None),
+            Notification::Configuration(Some(9)),
             route("10.244.2.0/24", 9, |_| {}),
             route("10.244.2.0/24", 2, |route| route.protocol = 112),
             route("10.244.2.0/24", 7, |route| route.priority = Some(METRIC)),
@@ -126,8 +156,9 @@ mod tests {
         for one in [
             Notification::Link(55, "veth1".to_owned()),
             Notification::Address(55, "10.244.1.1".parse().unwrap()),
-            Notification::Neighbour(55),
-            Notification::Neighbour(2),
+            neighbour(55),
+            neighbour(2),
+            Notification::Configuration(Some(55)),
             route("10.244.1.7/32", 55, |_| {}),
             route("192.0.2.7/32", 2, |route| route.table = Some(255)),
             route("fe80::/64", 55, |_| {}),

@@ -12,8 +12,8 @@ use crate::agent::backoff::Backoff;
 const COALESCE: Duration = Duration::from_millis(50);
 /// Nothing may have told of a change: all is compared so often.
 const SLOW: Duration = Duration::from_mins(1);
-/// How soon after the plugins' file was written all is compared once more: the kernel's clock tells its
-/// state from the next one by then, so that ADDs find all settled.
+/// How soon after the plugins' file was written what was concluded is recorded: the kernel's clock tells its
+/// state from the next one by then, so that ADDs find all in place.
 const SETTLE: Duration = Duration::from_millis(150);
 /// How often rounds may follow on notifications while each fails.
 const FAILING: Duration = Duration::from_millis(500);
@@ -27,10 +27,16 @@ pub enum Cause {
     Start,
     /// The source told something.
     Source,
+    /// The conflist says something else.
+    Conflist,
+    /// The plugins' file is not what was written.
+    File,
     /// The kernel told of a change.
     Kernel,
     /// Somebody asked for it (SIGHUP).
     Asked,
+    /// The plugins' file has rested.
+    Rest,
     /// It is time to look again.
     Time,
 }
@@ -46,6 +52,11 @@ impl Causes {
         }
     }
 
+    /// Nothing has happened; what was concluded can be recorded by now.
+    pub fn is_settling(&self) -> bool {
+        self.0 == [Cause::Rest]
+    }
+
     fn is_the_kernel_alone(&self) -> bool {
         self.0 == [Cause::Kernel]
     }
@@ -56,8 +67,11 @@ impl fmt::Display for Causes {
         let words = self.0.iter().map(|cause| match cause {
             Cause::Start => "start",
             Cause::Source => "source",
+            Cause::Conflist => "conflist",
+            Cause::File => "file",
             Cause::Kernel => "kernel",
             Cause::Asked => "asked",
+            Cause::Rest => "rest",
             Cause::Time => "time",
         });
         f.write_str(&words.collect::<Vec<_>>().join(","))
@@ -91,6 +105,8 @@ pub struct Schedule {
     earliest: Instant,
     /// Rounds in a row in which something had to be mended, though nothing but the kernel called.
     contests: u32,
+    /// Something is to be recorded when the plugins' file has rested.
+    settling: bool,
     retry: Backoff,
     running: Running,
 }
@@ -105,6 +121,7 @@ impl Schedule {
             latest: now + SLOW,
             earliest: now,
             contests: 0,
+            settling: false,
             retry: Backoff::new(Duration::from_secs(1), SLOW),
             running: Running::default(),
         }
@@ -129,14 +146,15 @@ impl Schedule {
         self.running.set(Some(Instant::now()));
         let mut causes = std::mem::take(&mut self.called);
         if causes.0.is_empty() {
-            causes.add(Cause::Time);
+            causes.add(if self.settling { Cause::Rest } else { Cause::Time });
         }
         causes
     }
 
-    /// It has ended, with so many changes, or failed.
-    pub fn end(&mut self, causes: &Causes, changes: Option<usize>, published: bool) {
+    /// It has ended, with so many changes, or failed; or what it concluded is to be recorded in a moment.
+    pub fn end(&mut self, causes: &Causes, changes: Option<usize>, settling: bool) {
         let now = Instant::now();
+        self.settling = settling;
         self.running.set(None);
         let gap = match changes {
             None => {
@@ -145,7 +163,7 @@ impl Schedule {
             }
             Some(changes) => {
                 self.retry.reset();
-                self.latest = now + if published { SETTLE } else { SLOW };
+                self.latest = now + if settling { SETTLE } else { SLOW };
                 let contested = changes > 0 && causes.is_the_kernel_alone();
                 self.contests = if contested { self.contests.saturating_add(1) } else { 0 };
                 if self.contests == MOST_DOUBLINGS {
@@ -155,6 +173,13 @@ impl Schedule {
             }
         };
         self.earliest = now + gap;
+    }
+
+    /// There was nothing to be done but to record it.
+    pub fn rest(&mut self) {
+        self.running.set(None);
+        self.settling = false;
+        self.latest = Instant::now() + SLOW;
     }
 
     /// For others to see whether a round runs.

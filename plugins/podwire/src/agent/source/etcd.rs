@@ -4,6 +4,7 @@
 mod claim;
 mod client;
 mod leases;
+mod memory;
 mod options;
 
 use std::time::Duration;
@@ -13,13 +14,14 @@ use etcd_client::{Client, EventType, GetOptions, WatchOptions, WatchResponse, Wa
 use flannel::Backend;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::{Feed, Following, Source};
+use super::{Feed, Following, Purpose, Snapshot, Source};
 use crate::agent::arguments::Arguments;
 use crate::agent::backoff::Backoff;
 use crate::agent::network::Network;
 use claim::{Claim, Held};
 use client::{Endpoints, answer, broken};
 use leases::Leases;
+use memory::Memory;
 pub use options::Options;
 
 /// The first wait after a failure.
@@ -36,6 +38,7 @@ pub struct Etcd {
     /// Where its keys are, with a slash at the end.
     prefix: String,
     claim: Claim,
+    purpose: Purpose,
 }
 
 /// Why a watch has ended, other than by a failure.
@@ -48,7 +51,7 @@ enum End {
 
 impl Etcd {
     /// As the arguments say. Code 4 or 7.
-    pub fn new(arguments: &Arguments, network: &Network) -> Result<Self, Error> {
+    pub fn new(arguments: &Arguments, network: &Network, purpose: Purpose) -> Result<Self, Error> {
         let options = &arguments.etcd;
         let prefix = format!("{}/", options.prefix.trim_end_matches('/'));
         let backend = super::backend(&network.config.node.options.backend);
@@ -63,13 +66,20 @@ impl Etcd {
                 backend,
                 public_ips: options.public_ips()?,
                 ttl: options.lease_ttl,
-                memory: claim::memory(network, arguments.subnet_env.as_deref()),
+                memory: Memory::new(network, arguments.subnet_env.as_deref()),
             },
             prefix,
+            purpose,
         })
     }
 
     async fn run(mut self, feed: Feed) {
+        if self.purpose == Purpose::Look {
+            return match Box::pin(self.look()).await {
+                Ok(snapshot) => feed.tell(snapshot),
+                Err(error) => feed.fail(error.while_(&self.endpoints)),
+            };
+        }
         let mut backoff = Backoff::new(FIRST, MOST);
         let mut held = None;
         loop {
@@ -82,6 +92,27 @@ impl Etcd {
         }
     }
 
+    /// What the leases say, of which none is taken or renewed.
+    async fn look(&self) -> Result<Snapshot, Error> {
+        let mut client = self.endpoints.connect().await?;
+        let (own, fault) = self.claim.look(&mut client, &self.endpoints).await?;
+        let (leases, _) = self.leases(&mut client).await?;
+        let mut snapshot = leases.describe(&own)?;
+        snapshot.faults.extend(fault);
+        Ok(snapshot)
+    }
+
+    /// All leases, and the revision of etcd that they are of.
+    async fn leases(&self, client: &mut Client) -> Result<(Leases, i64), Error> {
+        let options = GetOptions::new().with_prefix();
+        let got = answer("read the leases", client.get(self.subnets(), Some(options))).await?;
+        let mut leases = Leases::new(self.subnets(), self.claim.backend);
+        for pair in got.kvs() {
+            leases.put(pair.key(), pair.value());
+        }
+        Ok((leases, got.header().map_or(0, etcd_client::ResponseHeader::revision)))
+    }
+
     /// Has a lease, reads the others', and follows them.
     async fn session(
         &mut self,
@@ -92,13 +123,7 @@ impl Etcd {
         let mut client = self.endpoints.connect().await?;
         let own = self.claim.hold(&mut client, &self.endpoints, held.take()).await?;
         *held = Some(own.clone());
-        let options = GetOptions::new().with_prefix();
-        let got = answer("read the leases", client.get(self.subnets(), Some(options))).await?;
-        let revision = got.header().map_or(0, etcd_client::ResponseHeader::revision);
-        let mut leases = Leases::new(self.subnets(), self.claim.backend);
-        for pair in got.kvs() {
-            leases.put(pair.key(), pair.value());
-        }
+        let (mut leases, revision) = self.leases(&mut client).await?;
         if !leases.has(&own) {
             return Ok(End::Lost);
         }

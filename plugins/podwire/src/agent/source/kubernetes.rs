@@ -15,7 +15,7 @@ use cni::Error;
 use kube::Api;
 use tokio::sync::watch;
 
-use super::{Feed, Following, Source};
+use super::{Feed, Following, Purpose, Source};
 use crate::agent::arguments::Arguments;
 use crate::agent::backoff::Backoff;
 use crate::agent::network::Network;
@@ -40,7 +40,7 @@ pub struct Kubernetes {
 
 impl Kubernetes {
     /// As the arguments say. Code 4 or 7.
-    pub fn new(arguments: &Arguments, network: &Network) -> Result<Self, Error> {
+    pub fn new(arguments: &Arguments, network: &Network, purpose: Purpose) -> Result<Self, Error> {
         let options = &arguments.kubernetes;
         Ok(Self {
             kubeconfig: arguments.from.clone(),
@@ -50,7 +50,7 @@ impl Kubernetes {
                 backend: super::backend(&network.config.node.options.backend),
                 keys: options.keys()?,
             },
-            announces: !options.silent,
+            announces: purpose == Purpose::Serve && !options.silent,
         })
     }
 

@@ -2,16 +2,16 @@
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use cni::{Code, Error, Json};
+use cni::{Code, Error};
 use etcd_client::{Client, Compare, CompareOp, GetOptions, PutOptions, Txn, TxnOp};
-use flannel::{Attributes, Backend, End, Lease, Network, Peer, Subnet, SubnetEnv};
+use flannel::{Attributes, Backend, End, Lease, Network, Peer, Subnet};
 use ipnetwork::IpNetwork;
+use peers::Fault;
 
 use super::client::{Endpoints, answer};
-use crate::agent::network;
+use super::memory::{Memory, subnet};
 
 /// How often another node may be faster, before it is called a failure.
 const RACES: usize = 10;
@@ -32,7 +32,7 @@ pub struct Claim {
     /// In seconds.
     pub ttl: i64,
     /// Where the subnet that it had is written down.
-    pub memory: Vec<PathBuf>,
+    pub memory: Memory,
 }
 
 /// A lease that this node has.
@@ -59,10 +59,11 @@ struct Found {
     value: Vec<u8>,
 }
 
-/// Where a node's subnets are written down: what the plugins read, and what flannel's does.
-pub fn memory(network: &network::Network, subnet_env: Option<&Path>) -> Vec<PathBuf> {
-    let env = subnet_env.unwrap_or(Path::new("/run/flannel/subnet.env"));
-    vec![network.peers_file.clone(), env.to_owned()]
+impl Found {
+    /// It bears one of these addresses.
+    fn is_of(&self, ips: &[IpAddr]) -> bool {
+        self.lease.public_ip().is_some_and(|ip| ips.contains(&IpAddr::V4(ip)))
+    }
 }
 
 impl Claim {
@@ -73,6 +74,56 @@ impl Claim {
         endpoints: &Endpoints,
         held: Option<Held>,
     ) -> Result<Held, Error> {
+        let (network, ips) = self.survey(client, endpoints).await?;
+        let wanted = held.map(|held| held.subnet).or_else(|| self.memory.subnet());
+        for _ in 0..RACES {
+            if let Some(held) = self.attempt(client, &network, &ips, wanted).await? {
+                tracing::info!(subnet = %held.subnet, "this node has its lease");
+                return Ok(held);
+            }
+        }
+        let why = format!("other nodes were faster {RACES} times in taking a lease");
+        Err(Error::new(Code::TRY_AGAIN, why))
+    }
+
+    /// The lease that this node has, or the subnet that it would take again, which is a fault. Writes
+    /// and renews nothing. Code 11 where there is neither.
+    pub async fn look(
+        &self,
+        client: &mut Client,
+        endpoints: &Endpoints,
+    ) -> Result<(Held, Option<Fault>), Error> {
+        let (network, ips) = self.survey(client, endpoints).await?;
+        let (mut found, _) = self.leases(client).await?;
+        let held = |subnet, known: &Peer| {
+            let (local, _) = self.entry(subnet, &ips, known);
+            Held { subnet, lease: 0, renewal: None, local, networks: network.all().collect() }
+        };
+        if let Some(at) = found.iter().position(|f| f.is_of(&ips)) {
+            // One that does not fit would be given back.
+            let Found { lease, .. } = found.swap_remove(at);
+            if fits(&network, &lease.subnet) {
+                let known = lease.peer(self.backend).0.unwrap_or_default();
+                return Ok((held(lease.subnet, &known), None));
+            }
+        }
+        let taken = taken(&found);
+        let last = self.memory.subnet().filter(|s| fits(&network, s) && is_free(s, &taken));
+        let why = || format!("this node has no lease below {}subnets/", self.prefix);
+        let Some(subnet) = last else {
+            return Err(Error::new(Code::TRY_AGAIN, why())
+                .details("`podwire agent` and `podwire once` take one"));
+        };
+        let reason = format!("{}; its last one, {subnet}, would be taken again", why());
+        Ok((held(subnet, &Peer::default()), Some(Fault { peer: self.node.clone(), reason })))
+    }
+
+    /// The network, and this node's addresses in it.
+    async fn survey(
+        &self,
+        client: &mut Client,
+        endpoints: &Endpoints,
+    ) -> Result<(Network, Vec<IpAddr>), Error> {
         let config = format!("{}config", self.prefix);
         let got = answer(&format!("read {config}"), client.get(config.as_str(), None)).await?;
         let Some(pair) = got.kvs().first() else {
@@ -82,15 +133,7 @@ impl Claim {
         };
         let network = Network::parse(pair.value(), &config, self.backend)?;
         let ips = self.addresses(endpoints, &network)?;
-        let wanted = held.map(|held| held.subnet).or_else(|| self.remembered());
-        for _ in 0..RACES {
-            if let Some(held) = self.attempt(client, &network, &ips, wanted).await? {
-                tracing::info!(subnet = %held.subnet, "this node has its lease");
-                return Ok(held);
-            }
-        }
-        let why = format!("other nodes were faster {RACES} times in taking a lease");
-        Err(Error::new(Code::TRY_AGAIN, why))
+        Ok((network, ips))
     }
 
     /// This node's addresses, IPv4 first.
@@ -121,19 +164,9 @@ impl Claim {
         wanted: Option<Subnet>,
     ) -> Result<Option<Held>, Error> {
         let (found, revision) = self.leases(client).await?;
-        let fits = |subnet: &Subnet| {
-            network.v4.has(subnet.v4.into())
-                && match (network.v6, subnet.v6) {
-                    (Some(range), Some(v6)) => range.has(v6.into()),
-                    (None, None) => true,
-                    _ => false,
-                }
-        };
-        let own = found
-            .iter()
-            .find(|f| f.lease.public_ip().is_some_and(|ip| ips.contains(&IpAddr::V4(ip))));
+        let own = found.iter().find(|f| f.is_of(ips));
         if let Some(own) = own {
-            if fits(&own.lease.subnet) {
+            if fits(network, &own.lease.subnet) {
                 return self.take_over(client, network, ips, own).await;
             }
             // The network was divided anew.
@@ -143,11 +176,8 @@ impl Claim {
             answer(&format!("delete {}", own.key), client.txn(gone)).await?;
             return Ok(None);
         }
-        let taken: Vec<IpNetwork> = found.iter().flat_map(|f| f.lease.subnet.networks()).collect();
-        let is_free = |subnet: &Subnet| {
-            !subnet.networks().any(|net| taken.iter().any(|other| overlaps(net, *other)))
-        };
-        let subnet = match wanted.filter(|s| fits(s) && is_free(s)) {
+        let taken = taken(&found);
+        let subnet = match wanted.filter(|s| fits(network, s) && is_free(s, &taken)) {
             Some(subnet) => subnet,
             None => random(network, &taken)?,
         };
@@ -264,25 +294,6 @@ impl Claim {
         }
         (local, Lease::value(self.backend, &attributes))
     }
-
-    /// The subnet that this node had, as far as anybody knows.
-    fn remembered(&self) -> Option<Subnet> {
-        self.memory.iter().find_map(|path| {
-            let text = std::fs::read(path).ok()?;
-            let networks: Vec<IpNetwork> = match Json::parse(&text, "it") {
-                Ok(tree) => match tree.get("local")?.get("podCIDRs")? {
-                    Json::Array(items) => {
-                        items.iter().filter_map(|i| i.as_str()?.parse().ok()).collect()
-                    }
-                    _ => return None,
-                },
-                Err(_) => {
-                    SubnetEnv::parse(&String::from_utf8_lossy(&text)).ok()?.subnets().collect()
-                }
-            };
-            subnet(&networks)
-        })
-    }
 }
 
 /// Renews a lease: how long to wait before the next time, or `None` when there is no such lease.
@@ -318,16 +329,21 @@ fn random(network: &Network, taken: &[IpNetwork]) -> Result<Subnet, Error> {
     subnet(&networks).ok_or_else(|| Error::new(Code::INTERNAL, "a subnet of no family"))
 }
 
-fn subnet(networks: &[IpNetwork]) -> Option<Subnet> {
-    let v4 = networks.iter().find_map(|net| match net {
-        IpNetwork::V4(v4) => ipnetwork::Ipv4Network::new(v4.network(), v4.prefix()).ok(),
-        IpNetwork::V6(_) => None,
-    });
-    let v6 = networks.iter().find_map(|net| match net {
-        IpNetwork::V6(v6) => ipnetwork::Ipv6Network::new(v6.network(), v6.prefix()).ok(),
-        IpNetwork::V4(_) => None,
-    });
-    v4.map(|v4| Subnet { v4, v6 })
+fn fits(network: &Network, subnet: &Subnet) -> bool {
+    network.v4.has(subnet.v4.into())
+        && match (network.v6, subnet.v6) {
+            (Some(range), Some(v6)) => range.has(v6.into()),
+            (None, None) => true,
+            _ => false,
+        }
+}
+
+fn taken(found: &[Found]) -> Vec<IpNetwork> {
+    found.iter().flat_map(|f| f.lease.subnet.networks()).collect()
+}
+
+fn is_free(subnet: &Subnet, taken: &[IpNetwork]) -> bool {
+    !subnet.networks().any(|net| taken.iter().any(|other| overlaps(net, *other)))
 }
 
 fn overlaps(a: IpNetwork, b: IpNetwork) -> bool {

@@ -3,8 +3,10 @@
 use std::fmt;
 use std::fs;
 use std::future::Future;
+use std::hash::{BuildHasher as _, RandomState};
 use std::net::{IpAddr, ToSocketAddrs as _, UdpSocket};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use cni::{Code, Error};
@@ -17,12 +19,19 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How often a silent connection is asked whether it is alive.
 const PING: Duration = Duration::from_secs(10);
 
+/// Where a password may stand that is in no file. An argument would be seen by everybody.
+const PASSWORD: &str = "PODWIRE_ETCD_PASSWORD";
+
 /// Where etcd is.
 #[derive(Debug)]
 pub struct Endpoints {
     urls: Vec<String>,
+    /// A name, and the file with the password unless it stands in the environment.
+    user: Option<(String, Option<PathBuf>)>,
     authority: Option<PathBuf>,
     identity: Option<(PathBuf, PathBuf)>,
+    /// The member that is asked first at the next connection.
+    next: AtomicUsize,
 }
 
 impl Endpoints {
@@ -37,11 +46,43 @@ impl Endpoints {
             }
         }
         let identity = options.certificate.clone().zip(options.key.clone());
-        Ok(Self { urls, authority: options.authority.clone(), identity })
+        let user = options.username.clone().map(|name| (name, options.password.clone()));
+        // The fleet spreads over the members.
+        let noise = RandomState::new().hash_one(urls.len()) >> 33;
+        let next = AtomicUsize::new(usize::try_from(noise).unwrap_or_default());
+        Ok(Self { urls, user, authority: options.authority.clone(), identity, next })
     }
 
-    /// Connects. The files are read each time: they are renewed now and then.
+    /// Connects to a member that answers, first to another one than the last time. All requests of a session
+    /// go to one: a client of all would go on asking those that are away, too, and most sessions need more
+    /// requests than would go well.
     pub async fn connect(&self) -> Result<Client, Error> {
+        let options = self.options()?;
+        let first = self.next.load(Ordering::Relaxed);
+        let mut last = Error::new(Code::TRY_AGAIN, "there is no endpoint");
+        for tried in 0..self.urls.len() {
+            let at = first.wrapping_add(tried);
+            let Some(url) = at.checked_rem(self.urls.len()).and_then(|at| self.urls.get(at)) else {
+                continue;
+            };
+            self.next.store(at.wrapping_add(1), Ordering::Relaxed);
+            match Self::connect_to(url, options.clone()).await {
+                Ok(client) => return Ok(client),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
+    async fn connect_to(url: &str, options: ConnectOptions) -> Result<Client, Error> {
+        let doing = format!("connect to {url}");
+        let mut client = answer(&doing, Client::connect([url], Some(options))).await?;
+        answer(&doing, client.status()).await?;
+        Ok(client)
+    }
+
+    /// The files are read each time: they are renewed now and then.
+    fn options(&self) -> Result<ConnectOptions, Error> {
         let mut options = ConnectOptions::new()
             .with_connect_timeout(PATIENCE)
             .with_keep_alive(PING, PATIENCE)
@@ -52,18 +93,15 @@ impl Endpoints {
         if secure || self.authority.is_some() || self.identity.is_some() {
             options = options.with_tls(self.tls()?);
         }
-        answer(
-            &format!("connect to etcd at {}", self.urls.join(",")),
-            Client::connect(&self.urls, Some(options)),
-        )
-        .await
+        if let Some((name, file)) = &self.user {
+            // A token holds for some minutes after its last use, a lease is renewed more seldom.
+            options =
+                options.with_user(name, password(file.as_deref())?).with_auto_token_refresh(true);
+        }
+        Ok(options)
     }
 
     fn tls(&self) -> Result<TlsOptions, Error> {
-        let read = |path: &Path| {
-            fs::read(path)
-                .map_err(|e| Error::new(Code::IO, format!("read {}: {e}", path.display())))
-        };
         let mut tls = TlsOptions::new();
         if let Some(path) = &self.authority {
             tls = tls.ca_certificate(Certificate::from_pem(read(path)?));
@@ -96,6 +134,22 @@ impl fmt::Display for Endpoints {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "etcd at {}", self.urls.join(","))
     }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Error> {
+    fs::read(path).map_err(|e| Error::new(Code::IO, format!("read {}: {e}", path.display())))
+}
+
+/// The first line of the file, or what the environment has.
+fn password(file: Option<&Path>) -> Result<String, Error> {
+    let Some(path) = file else {
+        return std::env::var(PASSWORD).map_err(|_| {
+            Error::new(Code::CONFIG, "--etcd-username: there is no password")
+                .details(format!("give --etcd-password-file, or {PASSWORD} in the environment"))
+        });
+    };
+    let text = String::from_utf8_lossy(&read(path)?).into_owned();
+    Ok(text.lines().next().unwrap_or_default().to_owned())
 }
 
 fn source_of_way(url: &str) -> std::io::Result<IpAddr> {

@@ -76,9 +76,7 @@ impl Leases {
         let faults = others().flat_map(|(name, known)| {
             known.wrong.iter().map(|why| Fault { peer: name.clone(), reason: why.clone() })
         });
-        Ok(Snapshot {
-            text: format!("{head}{}]}}", peers.join(",")).into_bytes(),
-            faults: faults.collect(),
-        })
+        let text = format!("{head}{}]}}", peers.join(",")).into_bytes();
+        Snapshot::of(text, faults.collect(), "the leases")
     }
 }

@@ -23,14 +23,26 @@ pub struct Options {
     /// With etcd: how long this node's lease holds when nobody renews it, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = TTL, value_parser = clap::value_parser!(i64).range(5..))]
     pub lease_ttl: i64,
+    /// With etcd: the user that it knows this node by
+    #[arg(id = "username", long = "etcd-username", value_name = "NAME")]
+    pub username: Option<String>,
+    /// With etcd: a file with the user's password [default: the variable PODWIRE_ETCD_PASSWORD]
+    #[arg(long = "etcd-password-file", value_name = "PATH", requires = "username")]
+    pub password: Option<PathBuf>,
     /// With etcd: the certificates that its own is checked by
-    #[arg(long = "etcd-cacert", value_name = "PATH")]
+    #[arg(long = "etcd-cacert", alias = "etcd-cafile", value_name = "PATH")]
     pub authority: Option<PathBuf>,
     /// With etcd: this node's certificate
-    #[arg(long = "etcd-cert", value_name = "PATH", requires = "key")]
+    #[arg(long = "etcd-cert", alias = "etcd-certfile", value_name = "PATH", requires = "key")]
     pub certificate: Option<PathBuf>,
     /// With etcd: the key of this node's certificate
-    #[arg(id = "key", long = "etcd-key", value_name = "PATH", requires = "certificate")]
+    #[arg(
+        id = "key",
+        long = "etcd-key",
+        alias = "etcd-keyfile",
+        value_name = "PATH",
+        requires = "certificate"
+    )]
     pub key: Option<PathBuf>,
 }
 

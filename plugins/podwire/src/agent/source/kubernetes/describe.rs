@@ -68,7 +68,8 @@ impl Description {
         }
         text.push_str("]}");
         let patch = self.patch(own, &local);
-        Ok(Described { snapshot: Snapshot { text: text.into_bytes(), faults }, patch })
+        let snapshot = Snapshot::of(text.into_bytes(), faults, "the nodes")?;
+        Ok(Described { snapshot, patch })
     }
 
     fn peer(&self, name: &str, known: &Known, faults: &mut Vec<Fault>) -> Option<Peer> {

@@ -19,8 +19,9 @@ use super::node::Node;
 use super::store::Store;
 use crate::agent::backoff::Backoff;
 
-/// Nodes in an answer: a node is some 20 KiB there, whatever is kept of it.
-const PAGE: u32 = 200;
+/// Nodes in an answer: a node is some 20 KiB there, whatever is kept of it, and an answer is held twice
+/// while it is read.
+const PAGE: u32 = 50;
 /// Between two descriptions of the fleet, so that many changes at once make one.
 const PAUSE: Duration = Duration::from_millis(50);
 /// A watch that failed and is silent for so long after it was begun anew is looked after.
