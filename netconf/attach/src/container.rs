@@ -22,6 +22,9 @@ pub struct Wanted {
     /// IPv6 addresses are used only after duplicate address detection. Without it they are usable
     /// at once, which is safe where IPAM hands out each address once.
     pub detect_duplicates: bool,
+    /// The kernel goes on probing for addresses that it makes itself, as it likes: others than the
+    /// node are on the link. `detect_duplicates` probes for all of them.
+    pub keep_detection: bool,
 }
 
 impl Wanted {
@@ -68,7 +71,7 @@ pub fn configure(
 ) -> Result<Link, Error> {
     let ipv6 = wanted.has_ipv6();
     let events = netns.enter(|| {
-        prepare(ifname, ipv6, wanted.detect_duplicates)?;
+        prepare(ifname, ipv6, wanted)?;
         (ipv6 && wanted.detect_duplicates).then(|| Events::open(Group::Ipv6Address)).transpose()
     })?;
     let link = look_up(socket, ifname, netns)?;
@@ -97,7 +100,7 @@ pub fn configure(
 
 /// Sets the sysctls that must be right before the interface gets addresses. Runs inside the
 /// namespace.
-fn prepare(ifname: &str, ipv6: bool, detect_duplicates: bool) -> kernel::Result<()> {
+fn prepare(ifname: &str, ipv6: bool, wanted: &Wanted) -> kernel::Result<()> {
     // Some are missing where the kernel has no IPv6, or are read-only in a user namespace: then
     // what they are for does not work either, and the addresses tell.
     let best_effort =
@@ -115,10 +118,10 @@ fn prepare(ifname: &str, ipv6: bool, detect_duplicates: bool) -> kernel::Result<
         best_effort("ipv6/conf/IF/keep_addr_on_down", "1")?;
         best_effort("ipv6/conf/IF/ndisc_notify", "1")?;
     }
-    if detect_duplicates {
+    if wanted.detect_duplicates {
         best_effort("ipv6/conf/IF/enhanced_dad", "1")?;
         best_effort("ipv6/conf/IF/accept_dad", "1")?;
-    } else {
+    } else if !wanted.keep_detection {
         best_effort("ipv6/conf/IF/accept_dad", "0")?;
     }
     Ok(())
