@@ -4,7 +4,7 @@
 use serde_json::json;
 use testkit::Node;
 
-use crate::conf::{DUAL, guarded, ptp, with};
+use crate::conf::{DUAL, guarded, ptp, single, with};
 use crate::walk::{Fault, Ground, Network, points};
 
 const BRIDGE: Network = guarded;
@@ -19,33 +19,42 @@ const STATIC: Network = |_| {
         "ipam": {"type": "static", "addresses": [{"address": "10.1.0.5/24"}]}})
 };
 
+const MACVLAN: Network = |node| with(single(node, "macvlan", DUAL), json!({"mtu": 1400}));
+const IPVLAN: Network = |node| with(single(node, "ipvlan", DUAL), json!({"mtu": 1400}));
+const VLAN: Network = |node| with(single(node, "vlan", DUAL), json!({"mtu": 1400}));
+const DUMMY: Network = |node| single(node, "dummy", DUAL);
+const TAP: Network = |node| {
+    let more = json!({"mtu": 1400, "mac": "02:00:00:00:00:01", "owner": 7, "multiQueue": true});
+    with(single(node, "tap", DUAL), more)
+};
+
 const FLANNEL: Network = crate::flannel::network;
 
 macro_rules! walk {
-    ($($name:ident: $network:expr;)+) => {
+    ($($name:ident$(($feature:ident))?: $network:expr;)+) => {
         $(
             mod $name {
                 #[test]
                 fn add_at_every_point() {
-                    testkit::need!(Speed);
+                    testkit::need!(Speed$(, $feature)?);
                     crate::walk::adds($network, 1);
                 }
 
                 #[test]
                 fn del_at_every_point() {
-                    testkit::need!(Speed);
+                    testkit::need!(Speed$(, $feature)?);
                     crate::walk::dels($network, 1);
                 }
 
                 #[test]
                 fn check_at_every_point() {
-                    testkit::need!(Speed);
+                    testkit::need!(Speed$(, $feature)?);
                     crate::walk::checks($network);
                 }
 
                 #[test]
                 fn gc_at_every_point() {
-                    testkit::need!(Speed);
+                    testkit::need!(Speed$(, $feature)?);
                     crate::walk::collections($network);
                 }
             }
@@ -60,6 +69,33 @@ walk! {
     host_local: super::HOST_LOCAL;
     fixed: super::STATIC;
     flannel: super::FLANNEL;
+    macvlan(Macvlan): super::MACVLAN;
+    tap(Tap): super::TAP;
+}
+
+/// The kinds that the kernel of a test machine may lack are walked where it is slow, too: it takes
+/// some hundred calls each.
+macro_rules! slow_walk {
+    ($($name:ident($feature:ident): $network:expr;)+) => {
+        $(
+            mod $name {
+                #[test]
+                fn add_del_check_and_gc_at_every_point() {
+                    testkit::need!($feature);
+                    crate::walk::adds($network, 1);
+                    crate::walk::dels($network, 1);
+                    crate::walk::checks($network);
+                    crate::walk::collections($network);
+                }
+            }
+        )+
+    };
+}
+
+slow_walk! {
+    ipvlan(Ipvlan): super::IPVLAN;
+    vlan(Vlan): super::VLAN;
+    dummy(Dummy): super::DUMMY;
 }
 
 #[test]

@@ -21,10 +21,7 @@ fn the_device_is_persistent_and_has_what_is_asked_for() {
         assert_eq!(device[key], true, "{device}");
     }
     assert_eq!(device["pi"], false);
-    let shown = pod.run(
-        &["ip", "-n", "-d", "link", "show", "dev", "eth0"]
-            .map(|w| if w == "-n" { "-N" } else { w }),
-    );
+    let shown = pod.run(&["ip", "-N", "-d", "link", "show", "dev", "eth0"]);
     assert!(shown.contains("user 1234") && shown.contains("group 5678"), "{shown}");
     assert_eq!((&link["address"], &link["mtu"]), (&json!("02:00:00:00:00:07"), &json!(1400)));
     assert_eq!(attached.result["interfaces"][0]["mac"], "02:00:00:00:00:07");
@@ -90,4 +87,20 @@ fn the_arguments_name_a_hardware_address() {
     call.clone().args("IP=10.1.0.9").run().fails().is(4, &["IP"]);
     call.args("MAC=02:00:00:00:00:09").run().ok();
     assert_eq!(pod.link("eth0").unwrap()["address"], "02:00:00:00:00:09");
+}
+
+#[test]
+fn the_process_that_makes_a_labelled_device_does_as_it_is_told() {
+    need!(Tap);
+    let pod = Pod::new();
+    let executable = testkit::directory().join("tap");
+    let executable = executable.to_str().unwrap();
+    let told = [executable, "make-a-labelled-tap", "eth0", "1", "1234", ""];
+    pod.run(&told);
+    let shown = pod.run(&["ip", "-N", "-d", "link", "show", "dev", "eth0"]);
+    for word in ["tun type tap", "multi_queue", "persist on", "user 1234"] {
+        assert!(shown.contains(word), "{word}: {shown}");
+    }
+    let refused = pod.try_run(&told).unwrap_err();
+    assert!(refused.contains("eth0") && refused.contains("busy"), "{refused}");
 }

@@ -23,7 +23,7 @@ pub use config::{Config, Options};
 pub use dummy::Dummy;
 pub use ipvlan::Ipvlan;
 pub use macvlan::Macvlan;
-pub use tap::Tap;
+pub use tap::{Tap, run_labelled};
 pub use vlan::Vlan;
 
 use cni::{AddResult, Call, Code, Error, GcCall, IfName, NetConf, Plugin, StatusCall};

@@ -2,8 +2,9 @@
 
 use std::process::ExitCode;
 
-use attach::single::{Single, Tap};
+use attach::single::{Single, Tap, run_labelled};
 
 fn main() -> ExitCode {
-    cni::run(&Single::<Tap>::default())
+    // Its own helper, where the device is to have a label of SELinux.
+    run_labelled(std::env::args_os()).unwrap_or_else(|| cni::run(&Single::<Tap>::default()))
 }

@@ -1,5 +1,9 @@
 //! A TAP device: the other end is a process, a virtual machine monitor for one.
 
+mod labelled;
+
+pub use labelled::run as run_labelled;
+
 use cni::{Error, IfName, NetConf};
 use kernel::Socket;
 use kernel::link::{self, Link, New};
@@ -16,6 +20,8 @@ pub struct Tap {
     multi_queue: bool,
     owner: Option<u32>,
     group: Option<u32>,
+    /// The label of SELinux that the device has.
+    label: Option<String>,
     /// A bridge in the container.
     bridge: Option<IfName>,
 }
@@ -26,6 +32,7 @@ struct Raw {
     multi_queue: bool,
     owner: Option<u32>,
     group: Option<u32>,
+    selinux_context: String,
     bridge: String,
 }
 
@@ -52,7 +59,13 @@ impl Kind for Tap {
         let raw: Raw = conf.decode()?;
         let bridge = Some(raw.bridge.as_str()).filter(|name| !name.is_empty());
         let bridge = bridge.map(|name| config::link_name("bridge", name)).transpose()?;
-        Ok(Self { multi_queue: raw.multi_queue, owner: raw.owner, group: raw.group, bridge })
+        Ok(Self {
+            multi_queue: raw.multi_queue,
+            owner: raw.owner,
+            group: raw.group,
+            label: Some(raw.selinux_context).filter(|label| !label.is_empty()),
+            bridge,
+        })
     }
 
     fn create(&self, _: &Socket, new: &New<'_>) -> Result<(), Error> {
@@ -62,6 +75,9 @@ impl Kind for Tap {
             owner: self.owner,
             group: self.group,
         };
+        if let Some(label) = &self.label {
+            return labelled::create(&tap, label, new.netns);
+        }
         made::<Self>(match new.netns {
             Some(netns) => netns.enter(|| link::create_tap(&tap)),
             None => link::create_tap(&tap),
