@@ -3,6 +3,7 @@
 
 mod check;
 mod gone;
+mod inherited;
 mod life;
 mod refused;
 
@@ -44,6 +45,9 @@ macro_rules! all {
                     gone::a_late_del_does_not_hurt_a_newer_pod
                     gone::gc_removes_links_in_namespaces_that_still_stand
                     gone::gc_keeps_to_its_network
+                    inherited::attachments_of_the_reference_are_checked_and_deleted_by_ours
+                    inherited::attachments_of_ours_are_checked_and_deleted_by_the_reference
+                    inherited::both_answer_the_same_in_every_version
                     refused::no_link_is_left_when_the_ipam_fails
                     refused::an_add_that_fails_late_undoes_itself
                     refused::an_interface_that_exists_is_not_touched
