@@ -73,26 +73,24 @@ walk! {
     tap(Tap): super::TAP;
 }
 
-/// The kinds that the kernel of a test machine may lack are walked where it is slow, too: it takes
-/// some hundred calls each.
-macro_rules! slow_walk {
+/// The kinds that a kernel may lack are walked in the machine of `scripts/vm`, which is slow: at some of the
+/// points. But for the one that makes the link, they are the same as those of macvlan.
+macro_rules! stroll {
     ($($name:ident($feature:ident): $network:expr;)+) => {
         $(
             mod $name {
                 #[test]
-                fn add_del_check_and_gc_at_every_point() {
+                fn add_and_del_at_some_points() {
                     testkit::need!($feature);
-                    crate::walk::adds($network, 1);
-                    crate::walk::dels($network, 1);
-                    crate::walk::checks($network);
-                    crate::walk::collections($network);
+                    crate::walk::adds($network, 5);
+                    crate::walk::dels($network, 4);
                 }
             }
         )+
     };
 }
 
-slow_walk! {
+stroll! {
     ipvlan(Ipvlan): super::IPVLAN;
     vlan(Vlan): super::VLAN;
     dummy(Dummy): super::DUMMY;

@@ -41,6 +41,8 @@ macro_rules! all {
                     gone::del_without_a_namespace_finds_the_link_by_its_record
                     gone::del_after_the_namespace_is_gone_frees_the_rest
                     gone::del_needs_no_valid_options
+                    gone::del_frees_leases_whatever_the_ipam_says_now
+                    gone::an_address_manager_that_speaks_through_the_link_finds_it
                     gone::del_removes_a_link_that_bears_no_mark
                     gone::a_late_del_does_not_hurt_a_newer_pod
                     gone::gc_removes_links_in_namespaces_that_still_stand
@@ -64,4 +66,30 @@ all! {
     vlan Vlan;
     dummy Dummy;
     tap Tap;
+}
+
+/// Kinds that this kernel lacks are named as such.
+#[test]
+fn a_kernel_without_the_kind_is_told_by_status_and_by_add() {
+    use testkit::{Feature, Node, Pod, not_run};
+    let kinds = [
+        ("macvlan", Feature::Macvlan, "CONFIG_MACVLAN"),
+        ("ipvlan", Feature::Ipvlan, "CONFIG_IPVLAN"),
+        ("vlan", Feature::Vlan, "CONFIG_VLAN_8021Q"),
+        ("dummy", Feature::Dummy, "CONFIG_DUMMY"),
+    ];
+    let missing: Vec<_> = kinds.iter().filter(|(_, kind, _)| kind.missing().is_some()).collect();
+    if missing.is_empty() {
+        return not_run("the kernel has all kinds of links");
+    }
+    for (kind, _, needs) in missing {
+        let (node, pod) = (Node::new(), Pod::new());
+        let conf = crate::conf::single(&node, kind, crate::conf::DUAL);
+        node.status(&conf).fails().is(50, &[needs]);
+        std::fs::create_dir(node.directory().join("links")).unwrap();
+        let before = node.snapshot();
+        node.add(&conf, &pod, "eth0").fails().is(100, &["eth0", needs]);
+        before.assert_same(&node.snapshot());
+        assert_eq!(pod.links(), ["lo"]);
+    }
 }

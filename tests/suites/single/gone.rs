@@ -143,3 +143,50 @@ pub fn gc_keeps_to_its_network(kind: &str) {
         node.del(&attached).ok();
     }
 }
+
+pub fn del_frees_leases_whatever_the_ipam_says_now(kind: &str) {
+    let changes: &[fn(&mut Value)] = &[
+        |ipam| drop(ipam.as_object_mut().unwrap().remove("ranges")),
+        |ipam| ipam["ranges"] = json!([[{"subnet": "nowhere"}]]),
+        |ipam| ipam["resolvConf"] = json!("/nowhere"),
+    ];
+    let (node, conf, before) = ready(kind);
+    for change in changes {
+        let pod = node.pod();
+        let mut attached = node.attach(&conf, &pod);
+        change(&mut attached.conf["ipam"]);
+        node.del(&attached).ok();
+        before.assert_same(&node.snapshot());
+    }
+    // An executable that is gone cannot free the lease, and that is said; the link goes.
+    let pod = node.pod();
+    let mut attached = node.attach(&conf, &pod);
+    attached.conf["ipam"]["type"] = json!("nowhere");
+    let error = node.del(&attached).fails();
+    assert!(error.msg.contains("nowhere"), "{error}");
+    assert_eq!((pod.links(), records(&node)), (vec!["lo".to_owned()], vec![]));
+    attached.conf = conf;
+    node.del(&attached).ok();
+    before.assert_same(&node.snapshot());
+}
+
+/// The address manager `dhcp` says good-bye through the link, so it is told before the link goes.
+pub fn an_address_manager_that_speaks_through_the_link_finds_it(kind: &str) {
+    use std::os::unix::fs::PermissionsExt as _;
+    let (mut node, conf, _) = ready(kind);
+    let plugins = node.directory().join("plugins");
+    std::fs::create_dir(&plugins).unwrap();
+    std::fs::copy(testkit::directory().join(kind), plugins.join(kind)).unwrap();
+    let script = "#!/bin/sh\ncat >/dev/null\ncase $CNI_COMMAND in\nADD|DEL)\n\
+        nsenter --net=$CNI_NETNS ip link show dev $CNI_IFNAME >/dev/null || exit 1 ;;\nesac\n\
+        [ $CNI_COMMAND = DEL ] || echo '{\"cniVersion\": \"1.1.0\", \"ips\": [{\"address\": \"10.1.0.7/24\"}]}'\n";
+    std::fs::write(plugins.join("dhcp"), script).unwrap();
+    let executable = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(plugins.join("dhcp"), executable).unwrap();
+    node.use_plugins(&plugins);
+    let pod = node.pod();
+    let attached = node.attach(&with(conf, json!({"ipam": {"type": "dhcp"}})), &pod);
+    assert_eq!(pod.addresses("eth0"), ["10.1.0.7/24"]);
+    node.del(&attached).ok();
+    assert_eq!(pod.links(), ["lo"]);
+}
