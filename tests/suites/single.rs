@@ -51,6 +51,7 @@ macro_rules! all {
                     inherited::attachments_of_ours_are_checked_and_deleted_by_the_reference
                     inherited::both_answer_the_same_in_every_version
                     refused::no_link_is_left_when_the_ipam_fails
+                    refused::a_link_without_addresses_has_no_result_in_the_oldest_versions
                     refused::an_add_that_fails_late_undoes_itself
                     refused::an_interface_that_exists_is_not_touched
                     refused::options_out_of_their_range_are_named

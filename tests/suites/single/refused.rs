@@ -123,3 +123,16 @@ pub fn options_out_of_their_range_are_named(kind: &str) {
         assert_eq!(records(&node), [""; 0], "{change}");
     }
 }
+
+pub fn a_link_without_addresses_has_no_result_in_the_oldest_versions(kind: &str) {
+    let (node, pod) = (Node::new(), Pod::new());
+    let conf = with(single(&node, kind, DUAL), json!({"ipam": {}}));
+    node.del(&node.attach(&conf, &pod)).ok();
+    let before = node.snapshot();
+    for version in ["0.1.0", "0.2.0"] {
+        let conf = with(conf.clone(), json!({"cniVersion": version}));
+        node.add(&conf, &pod, "eth0").fails();
+        before.assert_same(&node.snapshot());
+        assert_eq!(pod.links(), ["lo"]);
+    }
+}
