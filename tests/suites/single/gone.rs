@@ -170,7 +170,7 @@ pub fn del_frees_leases_whatever_the_ipam_says_now(kind: &str) {
     before.assert_same(&node.snapshot());
 }
 
-/// The address manager `dhcp` says good-bye through the link, so it is told before the link goes.
+/// One like `dhcp` says hello and good-bye through the link: it is up then, and goes after.
 pub fn an_address_manager_that_speaks_through_the_link_finds_it(kind: &str) {
     use std::os::unix::fs::PermissionsExt as _;
     let (mut node, conf, _) = ready(kind);
@@ -178,7 +178,7 @@ pub fn an_address_manager_that_speaks_through_the_link_finds_it(kind: &str) {
     std::fs::create_dir(&plugins).unwrap();
     std::fs::copy(testkit::directory().join(kind), plugins.join(kind)).unwrap();
     let script = "#!/bin/sh\ncat >/dev/null\ncase $CNI_COMMAND in\nADD|DEL)\n\
-        nsenter --net=$CNI_NETNS ip link show dev $CNI_IFNAME >/dev/null || exit 1 ;;\nesac\n\
+        nsenter --net=$CNI_NETNS ip link show up dev $CNI_IFNAME | grep -q . || exit 1 ;;\nesac\n\
         [ $CNI_COMMAND = DEL ] || echo '{\"cniVersion\": \"1.1.0\", \"ips\": [{\"address\": \"10.1.0.7/24\"}]}'\n";
     std::fs::write(plugins.join("dhcp"), script).unwrap();
     let executable = std::fs::Permissions::from_mode(0o755);

@@ -39,7 +39,13 @@ impl<'a, K: Kind> Attaching<'a, K> {
         self.conf.kind.complete(ends, &link, &self.conf.options)?;
 
         let given = match ipam {
-            Some(ipam) => Some(lease::take(ipam, ends.call, CONTAINER, undo)?),
+            Some(ipam) => {
+                if ipam.speaks_through_interface() {
+                    let request = link::set_up_notifying(link.index, &link.name);
+                    ends.inner.run(request).map_err(|e| self.inside(e))?;
+                }
+                Some(lease::take(ipam, ends.call, CONTAINER, undo)?)
+            }
             None => self.conf.kind.inherited(ends.call),
         };
         let layer2 = given.is_none();

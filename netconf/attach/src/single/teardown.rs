@@ -1,6 +1,8 @@
 //! DEL and GC: they need no valid config, no parent and no previous result, and go on after errors.
 
-use cni::{Attachment, Call, Error, GcCall};
+use std::collections::BTreeSet;
+
+use cni::{Attachment, Call, ContainerId, Error, GcCall, IfName};
 use ipam::Ipam;
 use kernel::link::{self, Link};
 use kernel::{Netns, Socket};
@@ -17,19 +19,21 @@ pub fn del(call: &Call, kind: &str) -> Result<(), Error> {
         errors.push(e);
         None
     });
-    let (before, after) = match ipam {
-        Some(ipam) if speaks_through_the_link(&ipam) => (Some(ipam), None),
-        other => (None, other),
-    };
-    errors.extend(before.and_then(|ipam| ipam.del(call).err()));
+    let give_back = |ipam: &Ipam| ipam.del(call).err();
+    let (before, after) = in_order(ipam.as_ref());
+    errors.extend(before.and_then(give_back));
     errors.extend(detach(call, kind).err());
-    errors.extend(after.and_then(|ipam| ipam.del(call).err()));
+    errors.extend(after.and_then(give_back));
     Error::all(errors)
 }
 
-/// A DHCP client gives a lease back by a packet from the interface that has it.
-fn speaks_through_the_link(ipam: &Ipam) -> bool {
-    ipam.kind() == "dhcp"
+/// The address manager as one that is told before the link goes, or after. A DHCP client gives a lease
+/// back by a packet from the interface that has it.
+fn in_order(ipam: Option<&Ipam>) -> (Option<&Ipam>, Option<&Ipam>) {
+    match ipam {
+        Some(ipam) if ipam.speaks_through_interface() => (Some(ipam), None),
+        other => (None, other),
+    }
 }
 
 /// Removes the link, from the namespace that DEL names and from the one that it was made in, and
@@ -54,27 +58,36 @@ fn detach(call: &Call, kind: &str) -> Result<(), Error> {
 pub fn gc(call: &GcCall) -> Result<(), Error> {
     let Some(valid) = &call.valid else { return Ok(()) };
     let mut errors = Vec::new();
-    let records = Records::of(&call.conf).and_then(|records| {
-        let all = records.list(&call.conf.network)?;
-        Ok((records, all))
+    let ipam = Ipam::of(&call.conf, &call.path).unwrap_or_else(|e| {
+        errors.push(e);
+        None
     });
-    match records {
-        Ok((records, all)) => {
-            let stale = all.into_iter().filter(|record| {
-                !valid.contains(&(record.container.clone(), record.ifname.clone()))
-            });
-            errors.extend(stale.filter_map(|record| {
-                remove_recorded(&record).and_then(|()| records.discard(&record.attachment())).err()
-            }));
-        }
+    let collect_leases = |ipam: &Ipam| ipam.gc(call).err();
+    let (before, after) = in_order(ipam.as_ref());
+    errors.extend(before.and_then(collect_leases));
+    match collect_links(call, valid) {
+        Ok(failed) => errors.extend(failed),
         Err(e) => errors.push(e),
     }
-    match Ipam::of(&call.conf, &call.path) {
-        Ok(Some(ipam)) => errors.extend(ipam.gc(call).err()),
-        Ok(None) => {}
-        Err(e) => errors.push(e),
-    }
+    errors.extend(after.and_then(collect_leases));
     Error::all(errors)
+}
+
+/// Removes the links that are recorded and not listed, and their records. Gives what went wrong with
+/// single ones.
+fn collect_links(
+    call: &GcCall,
+    valid: &BTreeSet<(ContainerId, IfName)>,
+) -> Result<Vec<Error>, Error> {
+    let records = Records::of(&call.conf)?;
+    let stale = records
+        .list(&call.conf.network)?
+        .into_iter()
+        .filter(|record| !valid.contains(&(record.container.clone(), record.ifname.clone())));
+    let remove = |record: Record| {
+        remove_recorded(&record).and_then(|()| records.discard(&record.attachment())).err()
+    };
+    Ok(stale.filter_map(remove).collect())
 }
 
 fn remove_recorded(record: &Record) -> Result<(), Error> {
