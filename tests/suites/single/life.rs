@@ -91,12 +91,11 @@ pub fn without_ipam_there_is_a_link_that_is_up(kind: &str) {
     let conf = with(single(&node, kind, DUAL), json!({"ipam": {}}));
     node.del(&node.attach(&conf, &pod)).ok();
     let before = node.snapshot();
-    let dad = pod.sysctl("net/ipv6/conf/default/accept_dad");
     let attached = node.attach(&conf, &pod);
     assert_eq!(attached.result["ips"], Value::Null);
     assert!(pod.link("eth0").unwrap()["flags"].as_array().unwrap().contains(&json!("UP")));
     // Whoever brings addresses along decides how.
-    assert_eq!(pod.sysctl("net/ipv6/conf/eth0/accept_dad"), dad);
+    assert_ne!(pod.sysctl("net/ipv6/conf/eth0/accept_dad"), "0");
     node.check(&attached).ok();
     node.status(&conf).ok();
     node.gc(&conf, &[&attached]).ok();
