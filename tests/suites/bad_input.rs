@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use testkit::{Node, Pod};
 
-use crate::conf::{DUAL, bridge, ptp, with};
+use crate::conf::{DUAL, bridge, ptp, single, with};
 
 /// A configuration that must be refused: what is changed in it, the code, and what is named.
 type Case = (Value, u64, &'static [&'static str]);
@@ -303,6 +303,7 @@ fn a_namespace_that_is_none_or_our_own_is_named() {
         bridge,
         ptp,
         |_: &Node, _: &[&str]| json!({"cniVersion": "1.1.0", "name": "lo", "type": "loopback"}),
+        |node: &Node, subnets: &[&str]| single(node, "macvlan", subnets),
     ] {
         let (node, pod) = (Node::new(), Pod::new());
         let conf = conf(&node, DUAL);

@@ -48,3 +48,27 @@ pub fn host(subnet: &str, host: u8) -> String {
     let network = subnet.split('/').next().expect("a subnet");
     format!("{}{host:x}", network.strip_suffix('0').unwrap_or(network))
 }
+
+/// Gives the node an interface `m0` with a cable in it, which others are made upon.
+pub fn parent(node: &Node) {
+    if node.link("m0").is_none() {
+        node.batch("link add m0 type veth peer name m1\nlink set m0 up\nlink set m1 up\n");
+    }
+}
+
+/// An interface of its own for each pod, of this kind, upon `m0` where the kind has a parent.
+pub fn single(node: &Node, kind: &str, subnets: &[&str]) -> Value {
+    let mut ipam = node.host_local(subnets);
+    ipam["routes"] = defaults(subnets);
+    let conf = json!({
+        "cniVersion": "1.1.0", "name": "net", "type": kind, "ipam": ipam,
+        "stateDir": node.directory().join("links"),
+    });
+    let own = match kind {
+        "dummy" | "tap" => return conf,
+        "vlan" => json!({"master": "m0", "vlanId": 7}),
+        _ => json!({"master": "m0"}),
+    };
+    parent(node);
+    with(conf, own)
+}

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use testkit::{Attachment, Node, Pod, VERSIONS, need, ping};
 
-use crate::conf::with;
+use crate::conf::{host, with};
 
 /// A list of plugins, as a runtime reads it from a file.
 struct Example {
@@ -61,16 +61,39 @@ impl Example {
             if conf["ipam"]["type"] == "host-local" {
                 conf["ipam"]["dataDir"] = json!(node.leases());
             }
-            if conf["type"] == "host-device" {
-                conf["stateDir"] = json!(node.directory().join("devices"));
+            let kind = conf["type"].as_str().expect("type");
+            if kind == "host-device" || SINGLE.contains(&kind) {
+                conf["stateDir"] = json!(node.directory().join("state"));
             }
             conf
         };
         self.plugins().map(conf).collect()
     }
 
-    /// Makes what a network takes for granted: a device to give away, with a cable in it.
+    fn is_of(&self, kind: &str) -> bool {
+        self.plugins().any(|plugin| plugin["type"] == kind)
+    }
+
+    /// Makes what a network takes for granted: a device to give away, or to make others upon, with a cable in it,
+    /// and the gateways at the cable's other end.
     fn prepare(&self, node: &Node) {
+        for plugin in self.plugins() {
+            let Some(master) = plugin["master"].as_str() else { continue };
+            node.batch(&format!(
+                "link add {master} type veth peer name cable0\nlink set {master} up\nlink set cable0 up\n"
+            ));
+            let mut holder = "cable0".to_owned();
+            if let Some(id) = plugin["vlanId"].as_u64() {
+                holder = format!("cable0.{id}");
+                node.batch(&format!(
+                    "link add link cable0 name {holder} type vlan id {id}\nlink set {holder} up\n"
+                ));
+            }
+            for gateway in gateways(&plugin["ipam"]) {
+                let dad: &[&str] = if gateway.contains(':') { &["nodad"] } else { &[] };
+                node.run(&[&["ip", "addr", "add", &gateway, "dev", &holder], dad].concat());
+            }
+        }
         for device in self.plugins().filter_map(|plugin| plugin["device"].as_str()) {
             node.run(&["ip", "link", "add", device, "type", "veth", "peer", "name", "cable0"]);
             node.run(&["ip", "link", "set", "cable0", "up"]);
@@ -163,6 +186,27 @@ impl Example {
     }
 }
 
+/// The kinds of links that a kernel may lack, and whose examples are tried by themselves.
+const SINGLE: &[&str] = &["dummy", "ipvlan", "macvlan", "tap", "vlan"];
+
+/// The gateways of an IPAM section with the prefix lengths of their subnets: the subnet's first address
+/// where none is named.
+fn gateways(ipam: &Value) -> Vec<String> {
+    let ranges = ipam["ranges"].as_array().into_iter().flatten();
+    let ranges = ranges.flat_map(|set| set.as_array().into_iter().flatten());
+    let of_range = ranges.filter_map(|range| {
+        let subnet = range["subnet"].as_str()?;
+        let (_, length) = subnet.split_once('/')?;
+        let first = host(subnet, 1);
+        Some(format!("{}/{length}", range["gateway"].as_str().unwrap_or(&first)))
+    });
+    let fixed = ipam["addresses"].as_array().into_iter().flatten().filter_map(|fixed| {
+        let (_, length) = fixed["address"].as_str()?.split_once('/')?;
+        Some(format!("{}/{length}", fixed["gateway"].as_str()?))
+    });
+    of_range.chain(fixed).collect()
+}
+
 fn directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples")
 }
@@ -203,7 +247,27 @@ fn try_those(choose: impl Fn(&Example) -> bool) {
 #[test]
 fn every_example_serves_containers_and_leaves_nothing() {
     need!(Nft);
-    try_those(|example| !example.needs_vlans());
+    try_those(|example| !example.needs_vlans() && !SINGLE.iter().any(|kind| example.is_of(kind)));
+}
+
+macro_rules! of_kind {
+    ($($name:ident $feature:ident: $kind:literal;)+) => {
+        $(
+            #[test]
+            fn $name() {
+                need!($feature);
+                try_those(|example| example.is_of($kind));
+            }
+        )+
+    };
+}
+
+of_kind! {
+    the_examples_of_dummy_serve_containers_and_leave_nothing Dummy: "dummy";
+    the_examples_of_ipvlan_serve_containers_and_leave_nothing Ipvlan: "ipvlan";
+    the_examples_of_macvlan_serve_containers_and_leave_nothing Macvlan: "macvlan";
+    the_examples_of_tap_serve_containers_and_leave_nothing Tap: "tap";
+    the_examples_of_vlan_serve_containers_and_leave_nothing Vlan: "vlan";
 }
 
 #[test]
@@ -230,7 +294,7 @@ fn what_the_readme_of_a_plugin_shows_is_the_example_it_names() {
     if !are_here() {
         return;
     }
-    for plugin in ["bridge", "ptp", "loopback", "host-device"] {
+    for plugin in ["bridge", "ptp", "loopback", "host-device"].iter().chain(SINGLE) {
         let readme = directory().join("../plugins").join(plugin).join("README.md");
         let text = fs::read_to_string(&readme).expect("a README");
         let (_, rest) = text.split_once("```json\n").expect("an example");

@@ -4,7 +4,7 @@
 use serde_json::json;
 use testkit::Node;
 
-use crate::conf::{DUAL, guarded, ptp, with};
+use crate::conf::{DUAL, guarded, ptp, single, with};
 use crate::walk::{Fault, Ground, Network, points};
 
 const BRIDGE: Network = guarded;
@@ -19,33 +19,42 @@ const STATIC: Network = |_| {
         "ipam": {"type": "static", "addresses": [{"address": "10.1.0.5/24"}]}})
 };
 
+const MACVLAN: Network = |node| with(single(node, "macvlan", DUAL), json!({"mtu": 1400}));
+const IPVLAN: Network = |node| with(single(node, "ipvlan", DUAL), json!({"mtu": 1400}));
+const VLAN: Network = |node| with(single(node, "vlan", DUAL), json!({"mtu": 1400}));
+const DUMMY: Network = |node| single(node, "dummy", DUAL);
+const TAP: Network = |node| {
+    let more = json!({"mtu": 1400, "mac": "02:00:00:00:00:01", "owner": 7, "multiQueue": true});
+    with(single(node, "tap", DUAL), more)
+};
+
 const FLANNEL: Network = crate::flannel::network;
 
 macro_rules! walk {
-    ($($name:ident: $network:expr;)+) => {
+    ($($name:ident$(($feature:ident))?: $network:expr;)+) => {
         $(
             mod $name {
                 #[test]
                 fn add_at_every_point() {
-                    testkit::need!(Speed);
+                    testkit::need!(Speed$(, $feature)?);
                     crate::walk::adds($network, 1);
                 }
 
                 #[test]
                 fn del_at_every_point() {
-                    testkit::need!(Speed);
+                    testkit::need!(Speed$(, $feature)?);
                     crate::walk::dels($network, 1);
                 }
 
                 #[test]
                 fn check_at_every_point() {
-                    testkit::need!(Speed);
+                    testkit::need!(Speed$(, $feature)?);
                     crate::walk::checks($network);
                 }
 
                 #[test]
                 fn gc_at_every_point() {
-                    testkit::need!(Speed);
+                    testkit::need!(Speed$(, $feature)?);
                     crate::walk::collections($network);
                 }
             }
@@ -60,6 +69,31 @@ walk! {
     host_local: super::HOST_LOCAL;
     fixed: super::STATIC;
     flannel: super::FLANNEL;
+    macvlan(Macvlan): super::MACVLAN;
+    tap(Tap): super::TAP;
+}
+
+/// The kinds that a kernel may lack are walked in the machine of `scripts/vm`, which is slow: at some of the
+/// points. But for the one that makes the link, they are the same as those of macvlan.
+macro_rules! stroll {
+    ($($name:ident($feature:ident): $network:expr;)+) => {
+        $(
+            mod $name {
+                #[test]
+                fn add_and_del_at_some_points() {
+                    testkit::need!($feature);
+                    crate::walk::adds($network, 5);
+                    crate::walk::dels($network, 4);
+                }
+            }
+        )+
+    };
+}
+
+stroll! {
+    ipvlan(Ipvlan): super::IPVLAN;
+    vlan(Vlan): super::VLAN;
+    dummy(Dummy): super::DUMMY;
 }
 
 #[test]

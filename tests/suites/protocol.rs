@@ -6,8 +6,21 @@ use testkit::{Feature, Node, Output, Pod, VERSIONS};
 
 use crate::conf::with;
 
-pub const EXECUTABLES: &[&str] =
-    &["bridge", "host-gw", "host-local", "ipip", "loopback", "ptp", "static", "vxlan"];
+pub const EXECUTABLES: &[&str] = &[
+    "bridge",
+    "dummy",
+    "host-gw",
+    "host-local",
+    "ipip",
+    "ipvlan",
+    "loopback",
+    "macvlan",
+    "ptp",
+    "static",
+    "tap",
+    "vlan",
+    "vxlan",
+];
 
 const ALL_VERBS: &[&str] = &["ADD", "DEL", "CHECK", "GC", "STATUS"];
 
@@ -20,7 +33,12 @@ pub fn sample(node: &Node, plugin: &str, version: &str) -> Value {
         "static" => json!({"type": "static", "addresses": addresses}),
         _ => host_local,
     };
-    let conf = json!({"cniVersion": version, "name": "net", "type": plugin, "bridge": "br0", "ipam": ipam});
+    let mut conf = json!({"cniVersion": version, "name": "net", "type": plugin, "bridge": "br0", "ipam": ipam});
+    if ["dummy", "ipvlan", "macvlan", "tap", "vlan"].contains(&plugin) {
+        conf["master"] = json!("up0");
+        conf["stateDir"] = json!(node.directory().join("links"));
+        conf.as_object_mut().expect("an object").remove("bridge");
+    }
     if !["host-gw", "ipip", "vxlan"].contains(&plugin) {
         return conf;
     }
@@ -38,6 +56,7 @@ fn each(judge: impl Fn(&Node, &Pod, &'static str)) {
         let (node, pod) = (Node::new(), Pod::new());
         // An underlay, for those that need one.
         node.batch("link add up0 type bridge\naddr add 192.168.2.1/24 dev up0\nlink set up0 up\n");
+        std::fs::create_dir(node.directory().join("links")).expect("a directory");
         let before = node.snapshot();
         judge(&node, &pod, plugin);
         before.assert_same(&node.snapshot());
@@ -250,7 +269,16 @@ fn errors_carry_the_version_of_the_configuration() {
 #[test]
 fn status_of_a_plugin_that_can_serve_says_nothing() {
     each(|node, _, plugin| {
-        if plugin == "ipip" && Feature::Ipip.missing().is_some() {
+        let feature = match plugin {
+            "dummy" => Some(Feature::Dummy),
+            "ipip" => Some(Feature::Ipip),
+            "ipvlan" => Some(Feature::Ipvlan),
+            "macvlan" => Some(Feature::Macvlan),
+            "tap" => Some(Feature::Tap),
+            "vlan" => Some(Feature::Vlan),
+            _ => None,
+        };
+        if feature.is_some_and(|feature| feature.missing().is_some()) {
             return;
         }
         let conf = sample(node, plugin, "1.1.0");

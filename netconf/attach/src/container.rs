@@ -22,6 +22,9 @@ pub struct Wanted {
     /// IPv6 addresses are used only after duplicate address detection. Without it they are usable
     /// at once, which is safe where IPAM hands out each address once.
     pub detect_duplicates: bool,
+    /// The kernel goes on probing for addresses that it makes itself, as it likes: others than the
+    /// node are on the link. `detect_duplicates` probes for all of them.
+    pub keep_detection: bool,
 }
 
 impl Wanted {
@@ -68,7 +71,11 @@ pub fn configure(
 ) -> Result<Link, Error> {
     let ipv6 = wanted.has_ipv6();
     let events = netns.enter(|| {
-        prepare(ifname, ipv6, wanted.detect_duplicates)?;
+        if wanted.keep_detection && !wanted.detect_duplicates {
+            prepare_addresses(ifname, ipv6)?;
+        } else {
+            prepare(ifname, ipv6, wanted.detect_duplicates)?;
+        }
         (ipv6 && wanted.detect_duplicates).then(|| Events::open(Group::Ipv6Address)).transpose()
     })?;
     let link = look_up(socket, ifname, netns)?;
@@ -98,30 +105,37 @@ pub fn configure(
 /// Sets the sysctls that must be right before the interface gets addresses. Runs inside the
 /// namespace.
 fn prepare(ifname: &str, ipv6: bool, detect_duplicates: bool) -> kernel::Result<()> {
-    // Some are missing where the kernel has no IPv6, or are read-only in a user namespace: then
-    // what they are for does not work either, and the addresses tell.
-    let best_effort =
-        |key: &str, value: &str| match sysctl::write(&key.replace("IF", ifname), value) {
-            Err(e) if e.errno() == libc::EIO => Err(e),
-            _ => Ok(()),
-        };
-    if ipv6 {
-        for name in ["lo", ifname] {
-            let key = format!("ipv6/conf/{name}/disable_ipv6");
-            if sysctl::read(&key).is_ok_and(|v| v != "0") {
-                sysctl::write(&key, "0")?;
-            }
-        }
-        best_effort("ipv6/conf/IF/keep_addr_on_down", "1")?;
-        best_effort("ipv6/conf/IF/ndisc_notify", "1")?;
-    }
+    prepare_addresses(ifname, ipv6)?;
     if detect_duplicates {
-        best_effort("ipv6/conf/IF/enhanced_dad", "1")?;
-        best_effort("ipv6/conf/IF/accept_dad", "1")?;
+        best_effort(ifname, "enhanced_dad", "1")?;
+        best_effort(ifname, "accept_dad", "1")
     } else {
-        best_effort("ipv6/conf/IF/accept_dad", "0")?;
+        best_effort(ifname, "accept_dad", "0")
     }
-    Ok(())
+}
+
+/// Those that have nothing to do with duplicates.
+fn prepare_addresses(ifname: &str, ipv6: bool) -> kernel::Result<()> {
+    if !ipv6 {
+        return Ok(());
+    }
+    for name in ["lo", ifname] {
+        let key = format!("ipv6/conf/{name}/disable_ipv6");
+        if sysctl::read(&key).is_ok_and(|v| v != "0") {
+            sysctl::write(&key, "0")?;
+        }
+    }
+    best_effort(ifname, "keep_addr_on_down", "1")?;
+    best_effort(ifname, "ndisc_notify", "1")
+}
+
+/// Some are missing where the kernel has no IPv6, or are read-only in a user namespace: then what
+/// they are for does not work either, and the addresses tell.
+fn best_effort(ifname: &str, switch: &str, value: &str) -> kernel::Result<()> {
+    match sysctl::write(&format!("ipv6/conf/{ifname}/{switch}"), value) {
+        Err(e) if e.errno() == libc::EIO => Err(e),
+        _ => Ok(()),
+    }
 }
 
 /// The interface, which has to be there.

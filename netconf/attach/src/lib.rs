@@ -1,5 +1,5 @@
 //! How a container is joined to a node: a veth whose near end is a port of a bridge ([`bridge`]) or
-//! is routed to ([`ptp`]). The executables of these names are thin; what else attaches containers
+//! is routed to ([`ptp`]), or one link of its own ([`single`]). The executables of these names are thin; what else attaches containers
 //! (host-gw, vxlan, ipip) does it through here too.
 //!
 //! ADD makes what is wanted and takes back its own steps when one fails, CHECK compares, DEL
@@ -19,6 +19,7 @@ pub mod lease;
 mod owner;
 pub mod ptp;
 mod router;
+pub mod single;
 mod teardown;
 pub mod undo;
 pub mod veth;

@@ -45,6 +45,17 @@ pub fn gateway_port_name(gateway: &IfName) -> String {
     format!("veth{digest}")
 }
 
+/// The file name of an attachment's record.
+pub fn record_name(attachment: &Attachment) -> String {
+    let Attachment { network, container, ifname } = attachment;
+    format!("{}{}", record_prefix(network), digest(&format!("{container}:{ifname}")))
+}
+
+/// What the file names of all records of a network begin with.
+pub fn record_prefix(network: &NetworkName) -> String {
+    format!("{}-", digest(network.as_str()))
+}
+
 fn hashed_prefix(network: &NetworkName) -> String {
     format!("podwire:#{}:", digest(network.as_str()))
 }

@@ -25,6 +25,7 @@ mod netns;
 pub mod offload;
 pub mod regular;
 pub mod route;
+pub mod selinux;
 mod socket;
 pub mod sysctl;
 

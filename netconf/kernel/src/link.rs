@@ -4,14 +4,20 @@ mod altname;
 mod announce;
 mod bridge;
 mod delete;
+mod dummy;
 mod get;
 mod ipip;
+mod ipvlan;
+mod macvlan;
+mod new;
 mod port;
 mod relocate;
 mod set;
+mod tap;
 mod veth;
 mod vf;
 mod vlan;
+mod vlan_device;
 mod vxlan;
 mod wait;
 
@@ -19,20 +25,26 @@ pub use altname::{add as add_altname, delete as delete_altname};
 pub use announce::announce;
 pub use bridge::{create as create_bridge, set_vlan_filtering};
 pub use delete::{delete, delete_by_name};
+pub use dummy::create as create_dummy;
 pub use get::{get, get_by_index, list};
 pub(crate) use get::{read, request_by_index};
 pub use ipip::{Ipip, change as change_ipip, create as create_ipip};
+pub use ipvlan::{IpvlanMode, create as create_ipvlan};
+pub use macvlan::{Macvlan, MacvlanMode, create as create_macvlan};
+pub use new::New;
 pub use port::{PortOptions, set_port};
 pub use relocate::relocate;
 pub use set::{
     clear_alias, disable_address_generation, set_alias, set_all_multicast, set_down, set_mac,
-    set_mtu, set_name, set_promiscuous, set_up, set_up_notifying,
+    set_master, set_mtu, set_name, set_promiscuous, set_up, set_up_notifying,
 };
+pub use tap::{Tap, Tun, create as create_tap};
 pub use veth::{Veth, create as create_veth};
 pub use vf::{
     Vf, VfLinkState, VfRate, VfSetting, VfVlan, VlanProtocol, list as list_vfs, set as set_vf,
 };
 pub use vlan::{Vlan, add as add_vlan, delete as delete_vlan, list as list_vlans};
+pub use vlan_device::create as create_vlan_device;
 pub use vxlan::{Vxlan, change as change_vxlan, create as create_vxlan};
 pub use wait::wait_until_up;
 
@@ -88,6 +100,14 @@ pub struct Link {
     pub vxlan: Option<Vxlan>,
     /// An IPIP device's attributes.
     pub ipip: Option<Ipip>,
+    /// A macvlan device's attributes.
+    pub macvlan: Option<Macvlan>,
+    /// An ipvlan device's mode.
+    pub ipvlan: Option<IpvlanMode>,
+    /// A VLAN device's VLAN.
+    pub vlan_id: Option<u16>,
+    /// A TUN or TAP device's attributes.
+    pub tun: Option<Tun>,
 }
 
 /// The attributes read here (`IFLA_*` of include/uapi/linux/if_link.h).
@@ -216,6 +236,10 @@ impl Link {
             }
             "vxlan" => self.vxlan = Some(Vxlan::parse(nested(attribute::INFO_DATA))),
             "ipip" => self.ipip = Some(Ipip::parse(nested(attribute::INFO_DATA))),
+            "macvlan" => self.macvlan = Some(Macvlan::parse(nested(attribute::INFO_DATA))),
+            "ipvlan" => self.ipvlan = IpvlanMode::parse(nested(attribute::INFO_DATA)),
+            "vlan" => self.vlan_id = vlan_device::parse(nested(attribute::INFO_DATA)),
+            "tun" => self.tun = Some(Tun::parse(nested(attribute::INFO_DATA))),
             _ => {}
         }
         if text(attribute::INFO_PORT_KIND).as_deref() == Some("bridge") {

@@ -18,7 +18,7 @@ use crate::Request;
 use crate::link::Link;
 use crate::message::{Object, kind};
 
-pub use list::{Described, described, list, of_protocol, through};
+pub use list::{Described, default as default_link, described, list, of_protocol, through};
 pub use look_up::{Lookup, look_up};
 pub(crate) use look_up::{found, request};
 

@@ -17,6 +17,12 @@ pub enum Feature {
     Dummy,
     /// `type vlan`
     Vlan,
+    /// `type macvlan`
+    Macvlan,
+    /// `type ipvlan`
+    Ipvlan,
+    /// `ip tuntap`
+    Tap,
     /// `type vxlan`
     Vxlan,
     /// `type ipip`
@@ -67,6 +73,12 @@ impl Feature {
                 "ip link add a0 type veth peer name a1",
                 "ip link add link a0 name a0.5 type vlan id 5",
             ]),
+            Self::Macvlan | Self::Ipvlan => {
+                let kind = if self == Self::Macvlan { "macvlan" } else { "ipvlan" };
+                let upon = format!("ip link add link a0 name x0 type {kind}");
+                tries(&["ip link add a0 type veth peer name a1", &upon])
+            }
+            Self::Tap => tries(&["ip tuntap add t0 mode tap"]),
             Self::Vxlan => tries(&["ip link add x0 type vxlan id 1 dstport 4789"]),
             Self::Ipip => tries(&["ip link add i0 type ipip local 192.0.2.1"]),
             Self::Ethtool => has_tool("ethtool"),
@@ -88,6 +100,9 @@ impl Feature {
             Self::BridgeVlan => "the kernel has no bridge VLAN filtering",
             Self::Dummy => "the kernel has no dummy devices",
             Self::Vlan => "the kernel has no VLAN devices",
+            Self::Macvlan => "the kernel has no macvlan devices",
+            Self::Ipvlan => "the kernel has no ipvlan devices",
+            Self::Tap => "the kernel has no TAP devices, or there is no /dev/net/tun",
             Self::Vxlan => "the kernel has no VXLAN",
             Self::Etcd => "there is no etcd, or podwire was built without it",
             Self::Openssl => "openssl is not installed",

@@ -107,6 +107,7 @@ impl<'a> Attaching<'a> {
             routes: container::routes(result),
             no_prefix_routes: false,
             detect_duplicates: self.conf.detect_duplicates,
+            keep_detection: false,
         };
         container::configure(&ends.netns, &ends.inner, ends.ifname(), &wanted)
     }

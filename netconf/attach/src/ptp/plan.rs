@@ -20,6 +20,7 @@ pub fn container_side(result: &AddResult) -> container::Wanted {
         no_prefix_routes: true,
         // Nobody else is on the link.
         detect_duplicates: false,
+        keep_detection: false,
     }
 }
 

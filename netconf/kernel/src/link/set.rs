@@ -82,6 +82,13 @@ pub fn disable_address_generation(name: &str) -> Request {
     request("keep link-local addresses off", name, &message)
 }
 
+/// Makes it a port of a master: of a bridge, say.
+///
+/// `ip link set dev NAME master MASTER`
+pub fn set_master(index: u32, name: &str, master: u32) -> Request {
+    request("set the master of", name, &link(index).controller(master).build())
+}
+
 /// Makes it promiscuous or not.
 ///
 /// `ip link set dev NAME promisc on|off`

@@ -1,12 +1,13 @@
 //! Routes that the kernel has, many at once.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use netlink_packet_route::AddressFamily;
 use netlink_packet_route::route::{RouteAttribute, RouteHeader, RouteMessage, RouteProtocol};
 
 use super::read::{Received, read};
-use super::{Installed, Kind, Route};
+use super::{Installed, Kind, Route, look_up};
 use crate::message::{Object, kind};
 use crate::{Result, Socket};
 
@@ -32,6 +33,42 @@ fn part(mut received: Received, link: u32) -> Option<Route> {
         return Some(received.route);
     }
     (received.link == Some(link)).then_some(received.route)
+}
+
+/// The first default route of a family in main that leads through a link. The table is dumped
+/// only where asking for one address or another does not tell.
+///
+/// `ip -4|-6 route show default`
+pub fn default(socket: &Socket, ipv6: bool) -> Result<Option<u32>> {
+    let probes: [IpAddr; 2] = if ipv6 {
+        [[0x2001, 0xdb8, 0, 0, 0, 0, 0, 1].into(), [0x2000, 0, 0, 0, 0, 0, 0, 1].into()]
+    } else {
+        [[192, 0, 2, 254].into(), [11, 0, 0, 1].into()]
+    };
+    let mut missed = true;
+    for found in look_up(socket, &probes) {
+        let Some(found) = found? else { continue };
+        missed = false;
+        if found.dst.prefix() == 0 && found.kind == Kind::Unicast && found.link.is_some() {
+            return Ok(found.link);
+        }
+    }
+    // A default route would have matched, unless both were meant to lead nowhere.
+    if missed {
+        return Ok(None);
+    }
+    let answer = dump(socket, "list the routes of", "table main", &filter(ipv6, MAIN))?;
+    let all = answer.iter().filter_map(|object| read(object, ipv6));
+    let mut defaults: Vec<_> = all
+        .filter(|received| received.route.table() == MAIN && received.route.dst.prefix() == 0)
+        .filter(|received| received.route.kind == Kind::Unicast)
+        .filter_map(|received| {
+            let hop = received.hops.first().map(|hop| hop.link);
+            Some((received.route.priority.unwrap_or_default(), received.link.or(hop)?))
+        })
+        .collect();
+    defaults.sort_by_key(|(priority, _)| *priority);
+    Ok(defaults.first().map(|(_, link)| *link))
 }
 
 /// All routes in main that were made under this protocol number. A dump that the kernel filters.

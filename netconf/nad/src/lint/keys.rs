@@ -90,9 +90,27 @@ const OWN: &[(&str, &[&str])] = &[
             "logFile",
         ],
     ),
-    ("macvlan", &["master", "mode", "mtu", "mac", "linkInContainer", "bcqueuelen"]),
-    ("ipvlan", &["master", "mode", "mtu", "linkInContainer"]),
-    ("vlan", &["master", "vlanId", "mtu", "linkInContainer"]),
+    (
+        "macvlan",
+        &["master", "mode", "mtu", "mac", "linkInContainer", "bcqueuelen", "enabledad", "stateDir"],
+    ),
+    ("ipvlan", &["master", "mode", "mtu", "linkInContainer", "enabledad", "stateDir"]),
+    ("vlan", &["master", "vlanId", "mtu", "mac", "linkInContainer", "enabledad", "stateDir"]),
+    ("dummy", &["mtu", "mac", "enabledad", "stateDir"]),
+    (
+        "tap",
+        &[
+            "multiQueue",
+            "mtu",
+            "mac",
+            "owner",
+            "group",
+            "selinuxContext",
+            "bridge",
+            "enabledad",
+            "stateDir",
+        ],
+    ),
 ];
 
 /// The keys of a plugin's own, `None` for a plugin that is not known here.
