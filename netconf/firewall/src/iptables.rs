@@ -66,6 +66,23 @@ impl Tool {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
+    /// True when a chain has a rule of these words: `iptables -t TABLE -C CHAIN ...`.
+    pub(crate) fn has_rule(&self, table: &str, chain: &str, words: &[String]) -> Result<bool> {
+        let failed = |e| Error::new("look for an iptables rule of the chain", chain, e);
+        fault::point("iptables -C").map_err(failed)?;
+        let output = Command::new(&self.program)
+            .args(WAIT)
+            .args(["-t", table, "-C", chain])
+            .args(words)
+            .stdin(Stdio::null())
+            .output()
+            .map_err(failed)?;
+        match output.status.code() {
+            Some(1) => Ok(false),
+            _ => self.succeeded(&output).map(|()| true).map_err(failed),
+        }
+    }
+
     /// Changes a table, all or nothing: `iptables-restore --noflush` with these lines, each of
     /// them a command of iptables (`-N CHAIN`, `-A CHAIN ...`) for this table.
     pub(crate) fn restore(&self, table: &str, lines: &[String]) -> Result<()> {

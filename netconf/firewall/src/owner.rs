@@ -37,6 +37,16 @@ pub(crate) fn split(comment: &str) -> (&str, Option<MacAddr>) {
     }
 }
 
+/// The network in an owner's name.
+pub(crate) fn network_of(owner: &str) -> &str {
+    owner.split('/').next().unwrap_or_default()
+}
+
+/// The container in an owner's name.
+pub(crate) fn container_of(owner: &str) -> &str {
+    owner.split('/').nth(1).unwrap_or_default()
+}
+
 /// Which attachments of a network are still there.
 pub(crate) struct Census {
     network: String,
