@@ -126,8 +126,10 @@ fn comparison(first: String, v6: bool, words: &mut Words) -> Result<Vec<Vec<Attr
         _ => first,
     };
     let compare: Box<Compare> = match subject.as_str() {
-        "ip saddr" | "ip6 saddr" => Box::new(|v, not| address(Address::Source, v6, v, not)),
-        "ip daddr" | "ip6 daddr" => Box::new(|v, not| address(Address::Destination, v6, v, not)),
+        "ip saddr" | "ip6 saddr" => Box::new(move |v, not| address(Address::Source, v6, v, not)),
+        "ip daddr" | "ip6 daddr" => {
+            Box::new(move |v, not| address(Address::Destination, v6, v, not))
+        }
         "iifname" => Box::new(|v, not| link(Way::In, v, not)),
         "oifname" => Box::new(|v, not| link(Way::Out, v, not)),
         "mark" => Box::new(mark),
