@@ -16,6 +16,7 @@ import time
 
 import chart
 import nodes
+import ports
 
 NETNS = '/run/netns/'
 LEASES = (10, 4000, 60000)
@@ -260,6 +261,9 @@ def measure(options):
     for network in fleet.values():
         nodes.forget(network)
 
+    progress('making port mappings')
+    in_turn(ports.contestants(suites, options.ports, timed), options.rounds, samples, 'port mappings')
+
     # networks in pairs of their own, with leases on disk as on a node
     crowd = crowds({name: Network(name, path, options.data) for name, path in suites.items()},
                    [f'pod{n}' for n in range(options.crowd)], 3)
@@ -274,7 +278,7 @@ def measure(options):
     progress('')
     return {'milliseconds': {f'{name} {verb}': values for (name, verb), values in samples.items()},
             'at once': crowd, 'memory KiB': memory, 'sizes': {name: sizes(path) for name, path in suites.items()},
-            'pods at once': options.crowd, 'peers': options.peers, 'leases': options.leases, 'static': options.static}
+            'ports': options.ports, 'pods at once': options.crowd, 'peers': options.peers, 'leases': options.leases, 'static': options.static}
 
 
 def rows(found):
@@ -305,6 +309,7 @@ def rows(found):
         first = median[f'{name}, first ADD'] / 1000
         yield f'{name}: first ADD', f'{first:.2f} s', 'under 1 s', first < 1
         yield most(f'{name}: ADD, to bridge', f'{name} ADD', 'bridge beside peers ADD', 1.3)
+    yield from ports.rows(median, found['ports'], most, least)
     ours, theirs = found['at once']['podwire'], found['at once']['reference']
     pods = found['pods at once']
     yield f'{pods} at once: failed', str(ours['failed']), 'none', ours['failed'] == 0
@@ -344,6 +349,7 @@ def main():
     parser.add_argument('--crowd', type=int, default=CROWD)
     parser.add_argument('--peers', type=int, default=PEERS)
     parser.add_argument('--leases', type=lambda text: [int(part) for part in text.split(',')], default=list(LEASES))
+    parser.add_argument('--ports', type=lambda text: [int(part) for part in text.split(',')], default=list(ports.PRESENT))
     parser.add_argument('--static', action='store_true')
     options = parser.parse_args()
     try:

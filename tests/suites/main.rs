@@ -28,6 +28,7 @@ mod nads;
 mod neighbours;
 mod nodes;
 mod ownership;
+mod portmap;
 mod protocol;
 mod ptp;
 mod reference;

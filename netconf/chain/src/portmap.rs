@@ -3,9 +3,11 @@
 mod config;
 mod localnet;
 
+use std::net::Ipv6Addr;
+
 use attach::finding::Findings;
 use cni::{AddResult, Call, Code, Error, GcCall, StatusCall};
-use firewall::ports::{self, Wanted, iptables};
+use firewall::ports::{self, At, Wanted, iptables};
 use ipnetwork::IpNetwork;
 
 use self::config::{Backend, Config};
@@ -17,11 +19,16 @@ pub fn add(call: &Call) -> Result<AddResult, Error> {
     let prev = previous(call, "portmap")?;
     let Some(wanted) = wanted(call, &conf, prev) else { return Ok(prev.clone()) };
     for mapping in &wanted.mappings {
-        if !wanted.addresses.iter().any(|a| mapping.is_of(a.is_ipv6())) {
+        let loopback = mapping.at == At::One(Ipv6Addr::LOCALHOST.into());
+        if loopback || !wanted.addresses.iter().any(|a| mapping.is_of(a.is_ipv6())) {
             let ifname = &call.attachment.ifname;
             cni::warn(format_args!(
-                "portmap: the host port {mapping} leads nowhere: {ifname} has no address that it \
-                 could lead to"
+                "portmap: the host port {mapping} leads nowhere: {}",
+                if loopback {
+                    "what is for ::1 never leaves the node".to_owned()
+                } else {
+                    format!("{ifname} has no address of that family")
+                }
             ));
         }
     }

@@ -159,7 +159,8 @@ impl Change {
             had += usize::from(matches!(holder, Holder::Us) && !item.companion);
             match holder {
                 Holder::Sibling => continue,
-                Holder::Other(other) if !item.companion => {
+                // A port at one address is in two maps, of which the other one has been judged.
+                Holder::Other(other) if !item.companion && !is_specific(&item.element.set) => {
                     return Ok(Err(taken(item, &other)));
                 }
                 _ => count += usize::from(!item.companion),

@@ -2,7 +2,6 @@
 //! name, whose users are counted.
 
 use std::borrow::Cow;
-use std::net::{IpAddr, Ipv6Addr};
 
 use ipnetwork::{IpNetwork, Ipv4Network};
 use kernel::netfilter::{Attributes, Request};
@@ -22,7 +21,7 @@ const IF6: &str = "if6-";
 /// What several attachments share.
 #[derive(Clone, Debug)]
 pub(super) enum Group {
-    /// Masquerade of what comes from this subnet or from loopback addresses, to its containers.
+    /// Masquerade of what comes from this subnet or from 127.0.0.0/8, to its containers.
     Needed(IpNetwork),
     /// Masquerade of all that is sent on to the containers.
     Everything { v6: bool },
@@ -56,6 +55,7 @@ impl Group {
 
     fn words(&self) -> String {
         match self {
+            Self::Needed(subnet) if subnet.is_ipv6() => format!("from {subnet}"),
             Self::Needed(subnet) => format!("from {subnet} and loopback"),
             Self::Everything { v6: false } => "all of IPv4".to_owned(),
             Self::Everything { v6: true } => "all of IPv6".to_owned(),
@@ -90,7 +90,7 @@ impl Group {
             Self::Port(_) => Vec::new(),
             Self::Conditional(conditions) => {
                 let [ports, addresses] = self.maps(PORTS, conditions.v6);
-                let mut rules = vec![layout::others()];
+                let mut rules = Vec::from(layout::others());
                 for wanted in &conditions.alternatives {
                     let [by_address, _] =
                         layout::translations(conditions.v6, wanted, &addresses.name, &ports.name);
@@ -104,11 +104,8 @@ impl Group {
                 WAYS.map(|(way, _)| (format!("{name}-{way}"), rules.clone())).into()
             }
             Self::Needed(subnet) => {
-                let loopback = if subnet.is_ipv6() {
-                    Some(IpAddr::V6(Ipv6Addr::LOCALHOST).into())
-                } else {
-                    Ipv4Network::new([127, 0, 0, 0].into(), 8).ok().map(IpNetwork::V4)
-                };
+                let loopback = Ipv4Network::new([127, 0, 0, 0].into(), 8).ok();
+                let loopback = loopback.filter(|_| subnet.is_ipv4()).map(IpNetwork::V4);
                 let sources = std::iter::once(*subnet).chain(loopback);
                 vec![(name, sources.map(|source| self.masquerade(Some(source))).collect())]
             }

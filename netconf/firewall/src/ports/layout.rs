@@ -20,6 +20,7 @@
 //!     # ports6, addresses6, specific6, pods6 likewise
 //!     chain prerouting { type nat hook prerouting priority dstnat
 //!         fib daddr type != local return
+//!         ip6 daddr ::1 return
 //!         dnat ip to ip daddr . meta l4proto . th dport map @addresses4
 //!         meta nfproto ipv4 dnat ip to meta l4proto . th dport map @ports4
 //!         … the same of IPv6 }
@@ -39,6 +40,7 @@
 //! they are named after goes with the last user, and with the last attachment the table.
 
 use std::borrow::Cow;
+use std::net::{IpAddr, Ipv6Addr};
 
 use cni::IfName;
 use kernel::netfilter::{Attributes, Request};
@@ -124,7 +126,7 @@ pub(super) fn table(table: Table) -> Vec<Request> {
 
 /// The rules of either chain. One address goes before all.
 pub(super) fn rules() -> Vec<Vec<Attributes>> {
-    let mut rules = vec![others()];
+    let mut rules = Vec::from(others());
     for v6 in [false, true] {
         let [ports, addresses, ..] = of_family(PORTS, v6);
         rules.extend(translations(v6, &[], &addresses.name, &ports.name));
@@ -132,11 +134,16 @@ pub(super) fn rules() -> Vec<Vec<Attributes>> {
     rules
 }
 
-/// What is not for this machine is left alone.
-pub(super) fn others() -> Vec<Attributes> {
-    let mut rule = Vec::from(translation::is_for_others());
-    rule.push(expression::verdict(expression::RETURN));
-    rule
+/// What is not for this machine is left alone, and so is what is for `::1`, which could not leave
+/// it: who asks for that shall be refused at once, and not in vain wait for an answer.
+pub(super) fn others() -> [Vec<Attributes>; 2] {
+    let loopback = IpAddr::V6(Ipv6Addr::LOCALHOST).into();
+    [Vec::from(translation::is_for_others()), expression::destination_in(loopback)].map(
+        |mut rule| {
+            rule.push(expression::verdict(expression::RETURN));
+            rule
+        },
+    )
 }
 
 /// The rules that look in two maps, on a condition.
