@@ -63,11 +63,11 @@ fn equal_conditions_are_shared_and_others_stand_beside() {
     let node = Node::new();
     let outside = node.outside();
     let network = bridged(&node);
+    let v4 = |port| with(tcp(port, 80), json!({"hostIP": "0.0.0.0"}));
     let of = |conditions: &str| json!({"conditionsV4": [conditions]});
     let outsiders = of("ip saddr 192.0.2.0/24");
     let pods: Vec<_> = (0..4).map(|_| node.pod()).collect();
-    let first =
-        publish(&node, &pods[0], &network, &with(portmap(&[tcp(8080, 80)]), outsiders.clone()));
+    let first = publish(&node, &pods[0], &network, &with(portmap(&[v4(8080)]), outsiders.clone()));
     let chains = || of_ports(&node).iter().filter(|line| line.starts_with(r#"{"chain"#)).count();
     let with_one = chains();
     let second =
@@ -78,7 +78,7 @@ fn equal_conditions_are_shared_and_others_stand_beside() {
         &node,
         &pods[2],
         &network,
-        &with(portmap(&[tcp(8080, 80)]), of("ip saddr != 192.0.2.0/24")),
+        &with(portmap(&[v4(8080)]), of("ip saddr != 192.0.2.0/24")),
     );
     let last = publish(&node, &pods[3], &network, &portmap(&[tcp(8082, 80)]));
     for (made, pod, port) in

@@ -181,3 +181,23 @@ fn sctp_ports_are_in_the_same_maps() {
     let rules = super::of_ports(&node).join("\n");
     assert!(rules.contains(r#"{"concat":["sctp",3868]}"#), "{rules}");
 }
+
+#[test]
+fn the_nodes_loopback_addresses_stay_its_own() {
+    // CVE-2020-8558: what lets answers to 127.0.0.1 in must not let questions in.
+    need!(Nft);
+    let node = Node::new();
+    let (pod, server) = (node.pod(), "127.0.0.1:9999");
+    publish(&node, &pod, &bridged(&node), &portmap(&[tcp(8080, 80)]));
+    pod.set_sysctl("net/ipv4/conf/eth0/route_localnet", "1");
+    pod.run(&["ip", "route", "del", "local", "127.0.0.0/8", "dev", "lo", "table", "local"]);
+    pod.run(&["ip", "route", "del", "local", "127.0.0.1", "dev", "lo", "table", "local"]);
+    pod.run(&["ip", "route", "add", "127.0.0.1", "via", "10.1.0.1"]);
+    let listener = node.enter(|| std::net::TcpListener::bind(server)).unwrap();
+    assert!(is_closed(&pod, server));
+    assert!(!is_closed(&node, server));
+    // It is the rule that keeps it out.
+    node.run(&["nft", "flush", "chain", "inet", "podwire-ports", "loopback"]);
+    assert!(!is_closed(&pod, server));
+    drop(listener);
+}

@@ -7,7 +7,7 @@ use cni::{Code, Error};
 use kernel::netfilter::{Attributes, Object, Request, Socket};
 
 use super::group::Group;
-use super::layout::{self, EVERYBODY, PORTS, WAYS};
+use super::layout::{self, EVERYBODY, PORTS};
 use super::listing::{self, owner_of};
 use super::remove::Removal;
 use super::wanted::{Item, Mapping, Wanted};
@@ -70,9 +70,9 @@ struct Part {
 
 impl Part {
     fn all(groups: &[Group]) -> Vec<Self> {
-        let base = WAYS.iter().map(|(chain, _)| Self {
-            chain: (*chain).to_owned(),
-            rules: layout::rules(),
+        let base = layout::chains().into_iter().map(|(chain, _, _, rules)| Self {
+            chain: chain.to_owned(),
+            rules,
             group: None,
         });
         let groups = groups.iter().flat_map(|group| {

@@ -3,7 +3,7 @@
 use kernel::Result;
 use kernel::netfilter::Socket;
 
-use super::layout::{self, EVERYBODY, PORTS, WAYS};
+use super::layout::{self, EVERYBODY, PORTS};
 use super::listing::owner_of;
 use super::reference;
 use super::wanted::Wanted;
@@ -73,7 +73,7 @@ fn differences(socket: &mut Socket, wanted: &Wanted) -> Result<Vec<String>> {
             element.comment
         ));
     }
-    let base = WAYS.iter().map(|(chain, _)| ((*chain).to_owned(), layout::rules()));
+    let base = layout::chains().into_iter().map(|(chain, _, _, rules)| (chain.to_owned(), rules));
     let groups = wanted.groups();
     for (chain, rules) in base.chain(groups.iter().flat_map(super::group::Group::chains)) {
         if socket.get(PORTS.get_chain(&chain))?.is_none() {

@@ -49,6 +49,15 @@ pub fn check(wanted: &Wanted, options: &Options) -> Result<Vec<String>> {
     for v6 in [false, true] {
         let Some(rules) = Rules::of(wanted, options, v6) else { continue };
         let tool = Tool::find(v6)?;
+        let listed = tool.list(NAT)?;
+        let own = std::iter::once(rules.chain.as_str());
+        let missing: Vec<_> =
+            own.chain(rules.chains.iter().copied()).filter(|c| !has_chain(&listed, c)).collect();
+        if !missing.is_empty() {
+            let missing = missing.iter().map(|c| format!("the chain {c} of iptables is missing"));
+            differences.extend(missing);
+            continue;
+        }
         let all = rules.shared.iter().map(|(line, _)| line).chain(&rules.own).chain(&rules.jumps);
         for (chain, words) in all {
             if !tool.has_rule(NAT, chain, words)? {

@@ -25,6 +25,8 @@
 //!         meta nfproto ipv4 dnat ip to meta l4proto . th dport map @ports4
 //!         … the same of IPv6 }
 //!     chain output { type nat hook output priority dstnat; … the same rules }
+//!     chain loopback { type filter hook input priority filter
+//!         ip daddr 127.0.0.0/8 iifname != "lo" ct state new ct status ! dnat drop }
 //!     chain pods-… { type nat hook postrouting priority srcnat
 //!         ct status dnat ip daddr @pods-… ip saddr 10.1.0.0/24 masquerade
 //!         ct status dnat ip daddr @pods-… ip saddr 127.0.0.0/8 masquerade }
@@ -43,15 +45,19 @@ use std::borrow::Cow;
 use std::net::{IpAddr, Ipv6Addr};
 
 use cni::IfName;
+use ipnetwork::{IpNetwork, Ipv4Network};
 use kernel::netfilter::{Attributes, Request};
 
 use crate::layout::filled;
+use crate::nft::expression::condition::{self, Way};
 use crate::nft::expression::{self, translation};
 use crate::nft::{Holds, Hook, INET, Key, KeyType, Set, Table};
 use crate::owner;
 
 /// For ports.
 pub(super) const PORTS: Table = Table { family: INET, name: "podwire-ports" };
+/// The chain that keeps loopback addresses to the machine.
+const LOOPBACK: &str = "loopback";
 /// The counter of all attachments.
 pub(super) const EVERYBODY: &str = "attachments";
 
@@ -59,7 +65,7 @@ const COMMENT: &str = "made by the podwire CNI plugin portmap";
 
 /// Before iptables or anybody else decides on a connection's destination; -100 is where they do.
 const DESTINATION: i32 = -100;
-/// The two ways by which connections come in.
+/// The ways by which connections come in.
 pub(super) const WAYS: [(&str, u32); 2] =
     [("prerouting", libc::NF_INET_PRE_ROUTING as u32), ("output", libc::NF_INET_LOCAL_OUT as u32)];
 
@@ -116,15 +122,35 @@ pub(super) fn table(table: Table) -> Vec<Request> {
     let mut batch = vec![table.create(COMMENT), table.create_counter(EVERYBODY)];
     batch.extend([attachments(table).create(), conditional(table).create()]);
     batch.extend([false, true].iter().flat_map(|v6| of_family(table, *v6)).map(|set| set.create()));
-    for (chain, number) in WAYS {
-        let comment = "what is for a port of this machine that leads into a container";
-        batch.push(table.create_base_chain(chain, &hook(number, false), comment));
-        batch.extend(filled(table, chain, &rules()));
+    for (chain, hook, comment, rules) in chains() {
+        batch.push(table.create_base_chain(chain, &hook, comment));
+        batch.extend(filled(table, chain, &rules));
     }
     batch
 }
 
-/// The rules of either chain. One address goes before all.
+/// The chains that always stand: name, hook, comment, rules.
+pub(super) fn chains() -> Vec<(&'static str, Hook, &'static str, Vec<Vec<Attributes>>)> {
+    let comment = "what is for a port of this machine that leads into a container";
+    let ways = WAYS.map(|(chain, number)| (chain, hook(number, false), comment, rules()));
+    let input = Hook { kind: "filter", number: libc::NF_INET_LOCAL_IN as u32, priority: 0 };
+    let comment = "loopback addresses are for this machine alone";
+    Vec::from(ways).into_iter().chain([(LOOPBACK, input, comment, vec![strangers()])]).collect()
+}
+
+/// Whoever asks for a loopback address from without is refused. The kernel does so of itself, but
+/// not on links with `route_localnet`, which answers to our own connections need (CVE-2020-8558).
+fn strangers() -> Vec<Attributes> {
+    let loopback = Ipv4Network::new([127, 0, 0, 0].into(), 8).ok().map(IpNetwork::V4);
+    let mut rule: Vec<_> = loopback.into_iter().flat_map(expression::destination_in).collect();
+    rule.extend(condition::link(Way::In, "lo", true));
+    rule.extend(translation::is_new());
+    rule.extend(translation::was_not_translated());
+    rule.push(expression::verdict(expression::DROP));
+    rule
+}
+
+/// The rules of the chains by which connections come in. One address goes before all.
 pub(super) fn rules() -> Vec<Vec<Attributes>> {
     let mut rules = Vec::from(others());
     for v6 in [false, true] {

@@ -2,14 +2,14 @@ use serde_json::{Value, json};
 
 use super::*;
 
-fn parse(more: Value) -> Result<Config, Error> {
+fn parse(more: &Value) -> Result<Config, Error> {
     let mut conf = json!({"cniVersion": "1.1.0", "name": "net", "type": "portmap"});
     conf.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     Config::parse(&NetConf::parse(conf.to_string().into_bytes()).unwrap())
 }
 
-fn one(mapping: Value) -> Result<Mapping, Error> {
-    parse(json!({"runtimeConfig": {"portMappings": [mapping]}})).map(|conf| conf.mappings[0])
+fn one(mapping: &Value) -> Result<Mapping, Error> {
+    parse(&json!({"runtimeConfig": {"portMappings": [mapping]}})).map(|conf| conf.mappings[0])
 }
 
 #[test]
@@ -21,17 +21,17 @@ fn mappings_are_read_as_every_runtime_writes_them() {
     let wanted =
         Mapping { protocol: Protocol::Tcp, at: At::Every, host_port: 8080, container_port: 80 };
     for mapping in [podman, containerd, least] {
-        assert_eq!(one(mapping).unwrap(), wanted);
+        assert_eq!(one(&mapping).unwrap(), wanted);
     }
     let at =
-        |ip: &str| one(json!({"hostPort": 1, "containerPort": 65535, "hostIP": ip})).unwrap().at;
+        |ip: &str| one(&json!({"hostPort": 1, "containerPort": 65535, "hostIP": ip})).unwrap().at;
     assert_eq!(at("0.0.0.0"), At::Family { v6: false });
     assert_eq!(at("::"), At::Family { v6: true });
     assert_eq!(at("127.0.0.1"), At::One([127, 0, 0, 1].into()));
     for nothing in
         [json!(null), json!({}), json!({"portMappings": null}), json!({"PortMappings": []})]
     {
-        assert!(parse(json!({"runtimeConfig": nothing})).unwrap().mappings.is_empty());
+        assert!(parse(&json!({"runtimeConfig": nothing})).unwrap().mappings.is_empty());
     }
 }
 
@@ -46,7 +46,7 @@ fn a_mapping_that_is_impossible_is_named() {
         (json!({"hostPort": 80, "containerPort": 80, "hostIP": "host"}), ["hostIP", "host"]),
         (json!(null), ["hostPort", "0"]),
     ] {
-        let error = one(mapping.clone()).unwrap_err();
+        let error = one(&mapping).unwrap_err();
         assert_eq!(error.code, cni::Code::CONFIG, "{mapping}");
         for word in words {
             assert!(error.msg.contains(word), "{mapping}: {error}");
@@ -57,7 +57,7 @@ fn a_mapping_that_is_impossible_is_named() {
 #[test]
 fn the_same_twice_counts_once_and_two_ways_from_one_port_are_refused() {
     let both = |second: u16| {
-        parse(json!({"runtimeConfig": {"portMappings": [
+        parse(&json!({"runtimeConfig": {"portMappings": [
             {"hostPort": 80, "containerPort": 8080}, {"hostPort": 80, "containerPort": second},
         ]}}))
     };
@@ -68,7 +68,7 @@ fn the_same_twice_counts_once_and_two_ways_from_one_port_are_refused() {
 
 #[test]
 fn the_back_end_follows_from_what_only_one_knows() {
-    let iptables = |more: Value| matches!(parse(more).unwrap().backend, Backend::Iptables(_));
+    let iptables = |more: Value| matches!(parse(&more).unwrap().backend, Backend::Iptables(_));
     assert!(!iptables(json!({})));
     assert!(!iptables(json!({"backend": null, "markMasqBit": 14})));
     assert!(!iptables(json!({"conditionsV4": ["ip", "daddr", "!=", "192.0.2.0/24"]})));
@@ -107,7 +107,7 @@ fn options_that_contradict_each_other_are_named() {
         ),
         (json!({"conditionsV4": ["ip", "ttl", "5"]}), ["conditionsV4", "ip ttl"]),
     ] {
-        let error = parse(more.clone()).unwrap_err();
+        let error = parse(&more).unwrap_err();
         assert_eq!(error.code, cni::Code::CONFIG, "{more}");
         for word in words {
             assert!(error.to_string().contains(word), "{more}: {error}");

@@ -6,7 +6,7 @@
 use kernel::netfilter::Attributes;
 
 use super::{
-    IPV4, IPV6, REGISTER_1, REGISTER_2, address, masked, meta_into, named, payload, unequal,
+    IPV4, IPV6, REGISTER_1, REGISTER_2, address, equal, masked, meta_into, named, payload, unequal,
 };
 use crate::nft::expression::Address;
 
@@ -41,10 +41,33 @@ pub(crate) fn by_address_and_port(v6: bool, map: &str) -> Vec<Attributes> {
 
 /// `ct status dnat`: only what was sent on to another destination goes on.
 pub(crate) fn was_translated() -> [Attributes; 3] {
+    let [load, mask] = translated();
+    [load, mask, unequal(&[0; 4])]
+}
+
+/// `ct status ! dnat`: only the rest goes on.
+pub(crate) fn was_not_translated() -> [Attributes; 3] {
+    let [load, mask] = translated();
+    [load, mask, equal(&[0; 4])]
+}
+
+fn translated() -> [Attributes; 2] {
     const STATUS: u32 = 2; // NFT_CT_STATUS
     const DESTINATION_NAT: u32 = 1 << 5; // IPS_DST_NAT
-    let load = named("ct", &Attributes::new().with_u32(1, REGISTER_1).with_u32(2, STATUS));
-    [load, masked(&DESTINATION_NAT.to_ne_bytes()), unequal(&[0; 4])]
+    [connection(STATUS), masked(&DESTINATION_NAT.to_ne_bytes())]
+}
+
+/// `ct state new`: only what begins a connection goes on.
+pub(crate) fn is_new() -> [Attributes; 3] {
+    const STATE: u32 = 0; // NFT_CT_STATE
+    const NEW: u32 = 1 << 3; // NF_CT_STATE_BIT(IP_CT_NEW)
+    [connection(STATE), masked(&NEW.to_ne_bytes()), unequal(&[0; 4])]
+}
+
+/// Something of the tracked connection, loaded.
+fn connection(key: u32) -> Attributes {
+    const KEY: u16 = 2;
+    named("ct", &Attributes::new().with_u32(1, REGISTER_1).with_u32(KEY, key))
 }
 
 fn protocol(register: u32) -> Attributes {
