@@ -10,7 +10,7 @@ mod stale;
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use testkit::{Attachment, Netns, Node, Pod};
@@ -83,11 +83,22 @@ fn map(node: &Node, pod: &Pod, base: &Attachment, own: &Value) -> Attachment {
     ports
 }
 
+/// Binds; a child of another test may hold the last socket there until it becomes a program.
+fn free<T>(bind: impl Fn() -> io::Result<T>) -> io::Result<T> {
+    let start = Instant::now();
+    loop {
+        match bind() {
+            Err(e) if e.kind() == io::ErrorKind::AddrInUse && start.elapsed() < PATIENCE => {}
+            done => return done,
+        }
+    }
+}
+
 /// Connects to `dial` from a namespace and tells as whom `server` sees it at `listen`.
 fn connect(from: &Netns, dial: &str, server: &Netns, listen: &str) -> io::Result<IpAddr> {
     let (dial, listen): (SocketAddr, SocketAddr) =
         (dial.parse().expect("an endpoint"), listen.parse().expect("an endpoint"));
-    let listener = server.enter(|| TcpListener::bind(listen))?;
+    let listener = free(|| server.enter(|| TcpListener::bind(listen)))?;
     let mut client = from.enter(|| TcpStream::connect_timeout(&dial, PATIENCE))?;
     listener.set_nonblocking(true)?;
     // The handshake is done, so the connection waits here if it came here.
@@ -123,7 +134,7 @@ fn client(from: &Netns, to: &str) -> UdpSocket {
 /// the answer must come back.
 fn exchange(client: &UdpSocket, server: &Netns, listen: &str) -> io::Result<IpAddr> {
     let listen: SocketAddr = listen.parse().expect("an endpoint");
-    let server = server.enter(|| UdpSocket::bind(listen))?;
+    let server = free(|| server.enter(|| UdpSocket::bind(listen)))?;
     server.set_read_timeout(Some(PATIENCE))?;
     client.set_read_timeout(Some(PATIENCE))?;
     // An error that an earlier datagram met is told once.

@@ -70,8 +70,7 @@ fn equal_conditions_are_shared_and_others_stand_beside() {
     let first = publish(&node, &pods[0], &network, &with(portmap(&[v4(8080)]), outsiders.clone()));
     let chains = || of_ports(&node).iter().filter(|line| line.starts_with(r#"{"chain"#)).count();
     let with_one = chains();
-    let second =
-        publish(&node, &pods[1], &network, &with(portmap(&[tcp(8081, 80)]), outsiders.clone()));
+    let second = publish(&node, &pods[1], &network, &with(portmap(&[v4(8081)]), outsiders.clone()));
     assert_eq!(chains(), with_one);
     // The same port for the rest of the world, and a last one for all.
     let third = publish(
@@ -80,7 +79,7 @@ fn equal_conditions_are_shared_and_others_stand_beside() {
         &network,
         &with(portmap(&[v4(8080)]), of("ip saddr != 192.0.2.0/24")),
     );
-    let last = publish(&node, &pods[3], &network, &portmap(&[tcp(8082, 80)]));
+    let last = publish(&node, &pods[3], &network, &portmap(&[v4(8082)]));
     for (made, pod, port) in
         [(&first, &pods[0], 8080), (&second, &pods[1], 8081), (&last, &pods[3], 8082)]
     {
@@ -88,9 +87,13 @@ fn equal_conditions_are_shared_and_others_stand_beside() {
     }
     connect(&node, "127.0.0.1:8080", &pods[2], &at(&third.ip(false), 80)).unwrap();
     let all = [&first, &second, &third, &last];
-    all.iter().for_each(|made| drop(node.check(&made.ports).ok()));
+    for made in all {
+        node.check(&made.ports).ok();
+    }
     first.remove(&node);
-    all[1..].iter().for_each(|made| drop(node.check(&made.ports).ok()));
+    for made in &all[1..] {
+        node.check(&made.ports).ok();
+    }
     // Whoever deletes may have forgotten the conditions.
     let mut forgotten = second.ports.clone();
     forgotten.conf = json!({"cniVersion": "1.1.0", "name": "net", "type": "portmap"});

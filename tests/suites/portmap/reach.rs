@@ -1,10 +1,13 @@
 //! Who reaches the container by a port of the node, and as whom.
 
+use std::net::UdpSocket;
+
 use serde_json::{Value, json};
 use testkit::{Node, OUTSIDE_V4, OUTSIDE_V6, UPLINK_V4, UPLINK_V6, need};
 
 use super::{
-    at, bridged, client, connect, exchange, is_closed, portmap, publish, routed, tcp, udp,
+    MOMENT, PATIENCE, at, bridged, client, connect, exchange, is_closed, portmap, publish, routed,
+    tcp, udp,
 };
 use crate::conf::with;
 
@@ -193,11 +196,15 @@ fn the_nodes_loopback_addresses_stay_its_own() {
     pod.run(&["ip", "route", "del", "local", "127.0.0.0/8", "dev", "lo", "table", "local"]);
     pod.run(&["ip", "route", "del", "local", "127.0.0.1", "dev", "lo", "table", "local"]);
     pod.run(&["ip", "route", "add", "127.0.0.1", "via", "10.1.0.1"]);
-    let listener = node.enter(|| std::net::TcpListener::bind(server)).unwrap();
-    assert!(is_closed(&pod, server));
-    assert!(!is_closed(&node, server));
+    let listener = node.enter(|| UdpSocket::bind(server)).unwrap();
+    let asks = |from, patience| {
+        client(from, server).send(b"hello").unwrap();
+        listener.set_read_timeout(Some(patience)).unwrap();
+        listener.recv_from(&mut [0; 5]).ok().map(|(_, peer)| peer.ip().to_string())
+    };
+    assert_eq!(asks(&pod, MOMENT), None);
+    assert_eq!(asks(&node, PATIENCE).as_deref(), Some("127.0.0.1"));
     // It is the rule that keeps it out.
     node.run(&["nft", "flush", "chain", "inet", "podwire-ports", "loopback"]);
-    assert!(!is_closed(&pod, server));
-    drop(listener);
+    assert_eq!(asks(&pod, PATIENCE).as_deref(), Some("10.1.0.2"));
 }
