@@ -6,9 +6,11 @@ mod localnet;
 use std::net::Ipv6Addr;
 
 use attach::finding::Findings;
-use cni::{AddResult, Call, Code, Error, GcCall, StatusCall};
-use firewall::ports::{self, At, Wanted, iptables};
+use attach::veth;
+use cni::{AddResult, Attachment, Call, Code, Error, GcCall, StatusCall};
+use firewall::ports::{self, At, Failure, Wanted, iptables};
 use ipnetwork::IpNetwork;
+use kernel::Socket;
 
 use self::config::{Backend, Config};
 use crate::previous;
@@ -34,9 +36,9 @@ pub fn add(call: &Call) -> Result<AddResult, Error> {
     }
     localnet::enable(&wanted)?;
     let left = match &conf.backend {
-        Backend::Nftables => ports::add(&wanted)?,
+        Backend::Nftables => make(&wanted)?,
         Backend::Iptables(options) => match iptables::add(&wanted, options) {
-            Ok(left) => left.map(Error::from),
+            Ok(left) => left,
             // A family may be made when the other fails.
             Err(e) => {
                 let undone = ports::del(&call.attachment, Some(&wanted));
@@ -54,6 +56,38 @@ pub fn add(call: &Call) -> Result<AddResult, Error> {
         ));
     }
     Ok(prev.clone())
+}
+
+/// Makes it by nf_tables. Who stands in the way and is gone for certain is cleared away: its DEL
+/// was lost.
+fn make(wanted: &Wanted) -> Result<Option<kernel::Error>, Error> {
+    let mut cleared = Vec::new();
+    loop {
+        match ports::add(wanted) {
+            Err(Failure::Taken(taken)) => {
+                let Some(owner) = taken.by.filter(|owner| !cleared.contains(owner)) else {
+                    return Err(taken.error);
+                };
+                if !is_gone(&owner, &wanted.attachment)? {
+                    return Err(taken.error);
+                }
+                ports::del(&owner, None)?;
+                cleared.push(owner);
+            }
+            done => return Ok(done?),
+        }
+    }
+}
+
+/// Whether an attachment of our own network has lost its link: where ours has one on the node, made
+/// and marked by our own plugins, so had that one, until its namespace ended. (DEL removes the link
+/// after the ports.)
+fn is_gone(owner: &Attachment, ours: &Attachment) -> Result<bool, Error> {
+    if owner.network != ours.network {
+        return Ok(false);
+    }
+    let host = Socket::open()?;
+    Ok(veth::find(&host, ours)?.is_some() && veth::find(&host, owner)?.is_none())
 }
 
 /// Removes what the attachment has, whatever the configuration says by now.

@@ -18,7 +18,7 @@ mod remove;
 mod status;
 mod wanted;
 
-pub use add::add;
+pub use add::{Failure, Taken, add};
 pub use check::check;
 pub use condition::Conditions;
 pub use remove::{del, gc};

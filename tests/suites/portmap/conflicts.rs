@@ -1,9 +1,9 @@
 //! A port has one owner, who is named to whoever wants it as well.
 
 use serde_json::{Value, json};
-use testkit::{Node, need};
+use testkit::{Node, UPLINK_V4, need};
 
-use super::{Published, bridged, of_ports, portmap, publish, tcp, udp};
+use super::{Published, at, bridged, connect, of_ports, portmap, publish, routed, tcp, udp};
 use crate::conf::with;
 
 fn at_address(mapping: Value, address: &str) -> Value {
@@ -99,6 +99,33 @@ fn a_dead_containers_port_goes_with_its_address() {
     // In another network the same address is nobody's heir.
     let stranger = with(conf, json!({"name": "net2", "prevResult": made.base.result}));
     node.add(&stranger, &node.pod(), "eth0").fails().is(101, &["8080/tcp", &pod.id]);
+}
+
+#[test]
+fn a_container_whose_namespace_ended_without_a_del_holds_no_port() {
+    need!(Nft);
+    for network in [bridged, routed] {
+        let node = Node::new();
+        let outside = node.outside();
+        let network = network(&node);
+        let resident = publish(&node, &node.pod(), &network, &portmap(&[tcp(1, 1)]));
+        let mut dead = node.pod();
+        let conf = portmap(&[tcp(8080, 80), at_address(udp(5353, 53), "127.0.0.1")]);
+        let lost = publish(&node, &dead, &network, &conf);
+        let link = lost.base.host_link();
+        dead.remove();
+        // The kernel takes the link in its own time.
+        let start = std::time::Instant::now();
+        while start.elapsed().as_secs() < 20 && node.link(&link).is_some() {}
+        let pod = node.pod();
+        let made = publish(&node, &pod, &network, &conf);
+        assert_ne!(made.ip(false), lost.ip(false), "its lease is not portmap's");
+        connect(&outside, &at(UPLINK_V4, 8080), &pod, &at(&made.ip(false), 80)).unwrap();
+        node.check(&made.ports).ok();
+        lost.remove(&node);
+        node.check(&made.ports).ok();
+        node.check(&resident.ports).ok();
+    }
 }
 
 #[test]

@@ -180,3 +180,52 @@ fn both_stand_side_by_side() {
     assert!(left.iter().any(|l| l.contains("10.9.9.9")), "of another network: {left:?}");
     node.check(&old.ports).ok();
 }
+
+#[test]
+fn chains_of_iptables_legacy_are_found_too() {
+    need!(Nft, Iptables, Speed);
+    let tools = ["iptables", "ip6tables"].map(|name| format!("/usr/sbin/{name}-legacy"));
+    if tools.iter().any(|tool| !std::path::Path::new(tool).exists()) {
+        return testkit::not_run("there is no iptables-legacy");
+    }
+    let node = Node::new();
+    let (one, two) = (node.pod(), node.pod());
+    let network = bridged(&node);
+    let bases = [node.attach(&network, &one), node.attach(&network, &two)];
+    // The administrator chose it for the node.
+    let chosen = node.directory().join("bin");
+    std::fs::create_dir(&chosen).unwrap();
+    for name in ["iptables", "ip6tables"] {
+        for suffix in ["", "-restore"] {
+            let tool = format!("/usr/sbin/{name}-legacy{suffix}");
+            std::os::unix::fs::symlink(tool, chosen.join(format!("{name}{suffix}"))).unwrap();
+        }
+    }
+    let path = format!("PATH={}:/usr/sbin:/usr/bin", chosen.display());
+    let plugin = node.plugins().join("portmap").display().to_string();
+    let call = |verb: &str, pod: &testkit::Pod, conf: &Value| {
+        let [verb, id, netns] = [
+            format!("CNI_COMMAND={verb}"),
+            format!("CNI_CONTAINERID={}", pod.id),
+            format!("CNI_NETNS={}", pod.path()),
+        ];
+        let cni_path = format!("CNI_PATH={}", node.plugins().display());
+        let env = ["env", "-i", &path, &verb, &id, &netns, &cni_path, "CNI_IFNAME=eth0", &plugin];
+        node.feed(&env, &conf.to_string()).unwrap()
+    };
+    let own = with(several(), json!({"backend": "iptables"}));
+    for (pod, base) in [&one, &two].into_iter().zip(&bases) {
+        let conf = with(own.clone(), json!({"prevResult": base.result}));
+        call("ADD", pod, &conf);
+        call("CHECK", pod, &conf);
+    }
+    let chains = || {
+        let of = |tool: &String| node.run(&[tool, "-t", "nat", "-S"]).matches("-N CNI-DN-").count();
+        tools.iter().map(of).collect::<Vec<_>>()
+    };
+    assert_eq!((chains(), traces(&node).len()), (vec![2, 2], 0));
+    node.del(&node.unheard(&portmap(&[]), &one)).ok();
+    assert_eq!(chains(), [1, 1]);
+    node.gc(&portmap(&[]), &[]).ok();
+    assert_eq!(chains(), [0, 0]);
+}

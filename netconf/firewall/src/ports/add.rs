@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
-use cni::{Code, Error};
+use cni::{Attachment, Code, Error};
 use kernel::netfilter::{Attributes, Object, Request, Socket};
 
 use super::group::Group;
@@ -17,34 +17,63 @@ use crate::owner;
 use crate::remove::ATTEMPTS;
 use crate::socket::with_socket;
 
+/// Why nothing was made.
+#[derive(Debug)]
+pub enum Failure {
+    /// A port is another container's.
+    Taken(Box<Taken>),
+    /// The kernel refused.
+    Kernel(kernel::Error),
+}
+
+/// A port that is another container's.
+#[derive(Debug)]
+pub struct Taken {
+    /// Whose, where its name can be told in full.
+    pub by: Option<Attachment>,
+    /// Code 101, with the owner's name.
+    pub error: Error,
+}
+
+impl From<kernel::Error> for Failure {
+    fn from(error: kernel::Error) -> Self {
+        Self::Kernel(error)
+    }
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Taken(taken) => taken.error,
+            Failure::Kernel(error) => error.into(),
+        }
+    }
+}
+
 /// Makes what is wanted, all of it or nothing. What already is as wanted stays, and what an earlier
 /// ADD of the attachment made beyond that goes.
 ///
-/// Code 101, before anything is done, when a port is another container's. One that leads to an
+/// Refused, before anything is done, when a port is another container's. One that leads to an
 /// address which is now this container's, in the same network, is a dead attachment's and is taken
 /// over. What another interface of the same container has stays there.
 ///
 /// Connectionless traffic that found its way before is made to find it anew. Where that fails, the
 /// rest stands, and the error is returned in `Ok`.
-pub fn add(wanted: &Wanted) -> Result<Option<Error>, Error> {
+pub fn add(wanted: &Wanted) -> Result<Option<kernel::Error>, Failure> {
     let items = wanted.items();
     if items.is_empty() {
         return Ok(None);
     }
-    let mut refusal = Ok(Vec::new());
-    with_socket(|socket| {
+    let forsaken = with_socket(|socket| {
         let mut everything = false;
         for attempt in 1.. {
-            let change = match Change::find(socket, wanted, &items, everything)? {
+            let change = match Change::find(socket, wanted, &items, everything) {
                 Ok(change) => change,
-                Err(conflict) => {
-                    refusal = Err(conflict);
-                    return Ok(());
-                }
+                Err(Failure::Kernel(error)) => return Err(error),
+                Err(taken) => return Ok(Err(taken)),
             };
             let Err(refused) = socket.transact(&change.batch, change.generation) else {
-                refusal = Ok(change.forsaken);
-                break;
+                return Ok(Ok(change.forsaken));
             };
             // Somebody made or removed something between the look and the transaction, or a part
             // of the layout was removed by hand, which is then sent as a whole.
@@ -54,11 +83,10 @@ pub fn add(wanted: &Wanted) -> Result<Option<Error>, Error> {
                 return Err(refused.into());
             }
         }
-        Ok(())
-    })?;
-    let forsaken = refusal?;
+        Ok(Ok(Vec::new()))
+    })??;
     let forgotten = conntrack::forget_ports(wanted).and(conntrack::forget_destinations(&forsaken));
-    Ok(forgotten.err().map(Error::from))
+    Ok(forgotten.err())
 }
 
 /// A part of the layout: a chain, its rules, and what makes it.
@@ -125,13 +153,14 @@ impl Change {
         wanted: &Wanted,
         items: &[Item],
         everything: bool,
-    ) -> kernel::Result<Result<Self, Error>> {
+    ) -> Result<Self, Failure> {
         let owner = wanted.owner();
         let groups = wanted.groups();
         let parts = Part::all(&groups);
         let attachments = layout::attachments(PORTS);
         let Some(digest) = layout::digest(&owner) else {
-            return Ok(Err(Error::new(Code::INTERNAL, "a digest is not a name")));
+            let error = Error::new(Code::INTERNAL, "a digest is not a name");
+            return Err(Failure::Taken(Box::new(Taken { by: None, error })));
         };
         let mut gets = vec![nft::generation(), attachments.get(&digest)];
         gets.extend(parts.iter().map(|part| PORTS.get_chain(&part.chain)));
@@ -161,7 +190,7 @@ impl Change {
                 Holder::Sibling => continue,
                 // A port at one address is in two maps, of which the other one has been judged.
                 Holder::Other(other) if !item.companion && !is_specific(&item.element.set) => {
-                    return Ok(Err(taken(item, &other)));
+                    return Err(taken(item, &other));
                 }
                 _ => count += usize::from(!item.companion),
             }
@@ -173,7 +202,7 @@ impl Change {
         }
         for (overlap, object) in overlaps.iter().zip(found) {
             if let Some(conflict) = overlap.conflict(socket, wanted, &owner, object)? {
-                return Ok(Err(conflict));
+                return Err(conflict);
             }
         }
         let had_all = own.as_ref().is_none_or(|own| {
@@ -209,7 +238,7 @@ impl Change {
         batch.extend(inserted.iter().map(Element::insert));
         let conditional = !removed.is_empty() || items.iter().any(|i| is_specific(&i.element.set));
         let forsaken = removed.iter().filter_map(|e| e.to).collect();
-        Ok(Ok(Self { batch, generation: generation.filter(|_| conditional), forsaken }))
+        Ok(Self { batch, generation: generation.filter(|_| conditional), forsaken })
     }
 }
 
@@ -285,7 +314,7 @@ impl Overlap {
         wanted: &Wanted,
         owner: &str,
         found: Option<Object>,
-    ) -> kernel::Result<Option<Error>> {
+    ) -> kernel::Result<Option<Failure>> {
         let Some(object) = found else { return Ok(None) };
         if self.mapping.address().is_some() {
             let there = Element::listed(&layout::ports(PORTS, self.v6), &object).next();
@@ -311,18 +340,24 @@ impl Overlap {
     }
 }
 
-fn taken(item: &Item, other: &str) -> Error {
+fn taken(item: &Item, other: &str) -> Failure {
     if let Some(mapping) = &item.mapping {
         return refuse(mapping, "", other);
     }
     let msg = format!("{} of nft table inet podwire-ports is {other}'s", item.element.key);
-    Error::new(Code::CONFLICT, msg)
+    taken_by(other, Error::new(Code::CONFLICT, msg))
 }
 
-fn refuse(mapping: &Mapping, how: &str, other: &str) -> Error {
+fn refuse(mapping: &Mapping, how: &str, other: &str) -> Failure {
     let space = if how.is_empty() { "" } else { " " };
-    Error::new(Code::CONFLICT, format!("the host port {mapping} is taken by {other}{space}{how}")).details(
-        "network/container/interface have it by runtimeConfig.portMappings; if that container is \
+    let msg = format!("the host port {mapping} is taken by {other}{space}{how}");
+    let error = Error::new(Code::CONFLICT, msg).details(
+        "that is network/container/interface, by runtimeConfig.portMappings; if the container is \
          gone, DEL its attachment or GC its network",
-    )
+    );
+    taken_by(other, error)
+}
+
+fn taken_by(other: &str, error: Error) -> Failure {
+    Failure::Taken(Box::new(Taken { by: owner::attachment(other), error }))
 }
