@@ -17,6 +17,7 @@ import time
 import agent
 import chart
 import nodes
+import ports
 
 NETNS = '/run/netns/'
 LEASES = (10, 4000, 60000)
@@ -262,6 +263,12 @@ def measure(options):
         nodes.forget(network)
 
     agents = measure_agent(options)
+    progress('making port mappings')
+    mapped = ports.contestants(suites, options.ports, timed)
+    for name, rounds in ('podwire', options.rounds), ('reference', max(5, options.rounds // 5)): # its ADD takes seconds
+        mine = {key: one for key, one in mapped.items() if key.startswith(name)}
+        if mine:
+            in_turn(mine, rounds, samples, f'port mappings, {name}')
 
     # networks in pairs of their own, with leases on disk as on a node
     crowd = crowds({name: Network(name, path, options.data) for name, path in suites.items()},
@@ -277,7 +284,7 @@ def measure(options):
     progress('')
     return {'milliseconds': {f'{name} {verb}': values for (name, verb), values in samples.items()},
             'at once': crowd, 'agent': agents, 'memory KiB': memory, 'sizes': {name: sizes(path) for name, path in suites.items()},
-            'pods at once': options.crowd, 'peers': options.peers, 'leases': options.leases, 'static': options.static}
+            'ports': options.ports, 'pods at once': options.crowd, 'peers': options.peers, 'leases': options.leases, 'static': options.static}
 
 
 def measure_agent(options):
@@ -334,6 +341,7 @@ def rows(found):
         yield f'{name}: first ADD', f'{first:.2f} s', 'under 1 s', first < 1
         yield most(f'{name}: ADD, to bridge', f'{name} ADD', 'bridge beside peers ADD', 1.3)
     yield from rows_of_agent(found)
+    yield from ports.rows(median, found['ports'], most, least)
     ours, theirs = found['at once']['podwire'], found['at once']['reference']
     pods = found['pods at once']
     yield f'{pods} at once: failed', str(ours['failed']), 'none', ours['failed'] == 0
@@ -379,6 +387,7 @@ def main():
     parser.add_argument('--crowd', type=int, default=CROWD)
     parser.add_argument('--peers', type=int, default=PEERS)
     parser.add_argument('--leases', type=lambda text: [int(part) for part in text.split(',')], default=list(LEASES))
+    parser.add_argument('--ports', type=lambda text: [int(part) for part in text.split(',')], default=list(ports.PRESENT))
     parser.add_argument('--static', action='store_true')
     options = parser.parse_args()
     try:

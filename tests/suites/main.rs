@@ -31,6 +31,7 @@ mod nads;
 mod neighbours;
 mod nodes;
 mod ownership;
+mod portmap;
 mod protocol;
 mod ptp;
 mod reference;

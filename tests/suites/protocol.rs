@@ -15,12 +15,16 @@ pub const EXECUTABLES: &[&str] = &[
     "ipvlan",
     "loopback",
     "macvlan",
+    "portmap",
     "ptp",
     "static",
     "tap",
     "vlan",
     "vxlan",
 ];
+
+/// Those that know no `ipam`.
+const WITHOUT_IPAM: &[&str] = &["loopback", "portmap"];
 
 const ALL_VERBS: &[&str] = &["ADD", "DEL", "CHECK", "GC", "STATUS"];
 
@@ -29,7 +33,9 @@ pub fn sample(node: &Node, plugin: &str, version: &str) -> Value {
     let host_local = node.host_local(&["10.1.0.0/24"]);
     let addresses = json!([{"address": "10.1.0.5/24", "gateway": "10.1.0.1"}]);
     let ipam = match plugin {
-        "loopback" => return json!({"cniVersion": version, "name": "net", "type": plugin}),
+        _ if WITHOUT_IPAM.contains(&plugin) => {
+            return json!({"cniVersion": version, "name": "net", "type": plugin});
+        }
         "static" => json!({"type": "static", "addresses": addresses}),
         _ => host_local,
     };
@@ -152,7 +158,7 @@ fn what_is_no_json_object_is_a_decoding_error() {
 fn a_key_of_the_wrong_type_is_named() {
     each(|node, pod, plugin| {
         let mut keys = vec![("cniVersion", json!(5)), ("name", json!(5)), ("name", json!({}))];
-        if plugin != "loopback" {
+        if !WITHOUT_IPAM.contains(&plugin) {
             keys.push(("ipam", json!("host-local")));
             keys.push(("ipam", json!([])));
         }

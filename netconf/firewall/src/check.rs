@@ -47,7 +47,7 @@ fn differences(socket: &mut Socket, wanted: &Wanted, elements: &[Element]) -> Re
 }
 
 fn compare(element: &Element, there: Option<&Element>) -> Option<String> {
-    let Element { set, key, counter, comment } = element;
+    let Element { set, key, counter, comment, .. } = element;
     let what = match set.table {
         MASQUERADE => format!("the masquerade of {key} (nft table inet podwire, {})", set.name),
         _ => format!("the anti-spoofing of {key} (nft table bridge podwire, {})", set.name),

@@ -134,7 +134,9 @@ pub(crate) fn filled(table: Table, chain: &str, rules: &[Vec<Attributes>]) -> Ve
 
 /// What goes with an element of a map: the address in its group's set, the link's own hardware
 /// address.
-pub(crate) fn companion(Element { set, key, counter, comment }: &Element) -> Option<(Set, Key)> {
+pub(crate) fn companion(
+    Element { set, key, counter, comment, .. }: &Element,
+) -> Option<(Set, Key)> {
     match (key, counter) {
         (Key::Address(address), Some(group)) => {
             let set = members_in(set.table, address.is_ipv6(), group.clone());

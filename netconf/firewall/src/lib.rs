@@ -1,4 +1,4 @@
-//! nf_tables over netlink: masquerade and anti-spoofing of attachments. Nothing is executed, and
+//! nf_tables over netlink: masquerade, anti-spoofing and [`ports`] of attachments. Nothing is executed, and
 //! what an attachment needs is one transaction of a few elements, because the rules are written
 //! once for all (see `layout`).
 //!
@@ -11,11 +11,14 @@
 
 mod add;
 mod check;
+mod conntrack;
 pub mod exempt;
 mod group;
+mod iptables;
 mod layout;
 mod nft;
 mod owner;
+pub mod ports;
 pub mod reference;
 mod remove;
 mod socket;

@@ -257,6 +257,11 @@ impl<'a> Rule<'a> {
         comment_of(self.userdata)
     }
 
+    /// The comment of a rule that iptables-nft made.
+    pub(crate) fn iptables_comment(&self) -> Option<&'a str> {
+        self.comment().or_else(|| expression::matched_comment(self.expressions))
+    }
+
     /// True when it jumps to or goes to `chain`.
     pub(crate) fn leads_to(&self, chain: &str) -> bool {
         expression::leads_to(self.expressions, chain)

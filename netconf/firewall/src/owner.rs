@@ -37,6 +37,28 @@ pub(crate) fn split(comment: &str) -> (&str, Option<MacAddr>) {
     }
 }
 
+/// The attachment that an owner's name tells in full.
+pub(crate) fn attachment(owner: &str) -> Option<Attachment> {
+    let mut parts = owner.split('/');
+    let (network, container, ifname) = (parts.next()?, parts.next()?, parts.next()?);
+    // A digest begins with what no name of a network or container does.
+    Some(Attachment {
+        network: network.parse().ok()?,
+        container: container.parse().ok()?,
+        ifname: ifname.parse().ok().filter(|_| !ifname.starts_with('#'))?,
+    })
+}
+
+/// The network in an owner's name.
+pub(crate) fn network_of(owner: &str) -> &str {
+    owner.split('/').next().unwrap_or_default()
+}
+
+/// The container in an owner's name.
+pub(crate) fn container_of(owner: &str) -> &str {
+    owner.split('/').nth(1).unwrap_or_default()
+}
+
 /// Which attachments of a network are still there.
 pub(crate) struct Census {
     network: String,
@@ -106,6 +128,16 @@ mod tests {
         let id = "a".repeat(64);
         let owner = comment(&attachment("k8s.pod-network_1", &id, "eth0"));
         assert_eq!(owner, format!("k8s.pod-network_1/{id}/eth0"));
+    }
+
+    #[test]
+    fn a_name_that_is_told_in_full_is_read_back() {
+        let known = attachment("net", "c1", "eth0");
+        assert_eq!(super::attachment(&comment(&known)), Some(known));
+        for odd in [attachment("net", &"c".repeat(65), "eth0"), attachment("net", "c1", "a\"b")] {
+            assert_eq!(super::attachment(&comment(&odd)), None);
+        }
+        assert_eq!(super::attachment("somebody's"), None);
     }
 
     #[test]

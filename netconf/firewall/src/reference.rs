@@ -25,8 +25,8 @@ use crate::socket::with_socket_if_any;
 
 const MASQUERADE: Table = Table { family: INET, name: "cni_plugins_masquerade" };
 const CHECKS: &str = "masq_checks";
-const IP_NAT: Table = Table { family: IPV4, name: "nat" };
-const IP6_NAT: Table = Table { family: IPV6, name: "nat" };
+pub(crate) const IP_NAT: Table = Table { family: IPV4, name: "nat" };
+pub(crate) const IP6_NAT: Table = Table { family: IPV6, name: "nat" };
 const POSTROUTING: &str = "POSTROUTING";
 const BRIDGE_NAT: Table = Table { family: BRIDGE, name: "nat" };
 const PREROUTING: &str = "PREROUTING";
@@ -207,7 +207,7 @@ fn remove_spoof(socket: &mut Socket, spoof: &str, spoof_mac: Option<&str>) -> Re
 }
 
 /// Removes; what somebody else has removed meanwhile is as it should be.
-fn settle(socket: &mut Socket, batch: Vec<Request>) -> Result<()> {
+pub(crate) fn settle(socket: &mut Socket, batch: Vec<Request>) -> Result<()> {
     match socket.transact(&batch, None) {
         Err(refused) if refused.refusals.iter().all(|r| r.errno == libc::ENOENT) => {
             // Nothing of the transaction took effect, so what is left is removed one by one.

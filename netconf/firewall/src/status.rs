@@ -13,7 +13,7 @@ use crate::socket::with_socket;
 
 /// A name that nobody uses. The trial that bears it is always refused at its end, so such a table
 /// never comes to be.
-const TRIAL: &str = "podwire-trial";
+pub(crate) const TRIAL: &str = "podwire-trial";
 
 /// Fails when masquerade could not be set up: no right to, or a kernel without nf_tables, its nat
 /// chains, its maps to counters or `masquerade`.
@@ -34,7 +34,7 @@ pub fn antispoof_status() -> Result<()> {
 }
 
 /// Passes when the real table is in place, or when the trial has no fault but the one put in.
-fn tried(table: Table, mut trial: Vec<Request>) -> Result<()> {
+pub(crate) fn tried(table: Table, mut trial: Vec<Request>) -> Result<()> {
     let fault = trial.len();
     trial.push(Table { family: table.family, name: "podwire-no-such-table" }.delete());
     with_socket(|socket| match socket.get(table.get())? {

@@ -69,10 +69,11 @@ impl Wanted {
                     set: addresses(address.is_ipv6()).clone(),
                     key: key.clone(),
                     counter: Some(group.name()),
+                    to: None,
                     comment: owner.clone(),
                 });
                 let (set, comment) = (group.members(), String::new());
-                elements.push(Element { set, key, counter: None, comment });
+                elements.push(Element { set, key, counter: None, to: None, comment });
             }
         }
         if let Some(AntiSpoof { link, mac }) = &self.antispoof {
@@ -80,12 +81,14 @@ impl Wanted {
                 set: GUARDED.clone(),
                 key: Key::Link(link.clone()),
                 counter: Some(FOREIGN.to_owned()),
+                to: None,
                 comment: owner::with_mac(&owner, *mac),
             });
             elements.push(Element {
                 set: ALLOWED.clone(),
                 key: Key::LinkAndMac(link.clone(), *mac),
                 counter: None,
+                to: None,
                 comment: owner.clone(),
             });
         }

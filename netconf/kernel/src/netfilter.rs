@@ -159,6 +159,54 @@ impl Socket {
         found.into_iter().zip(requests).map(answered).collect()
     }
 
+    /// Sends requests that are no part of a transaction, and tells of each what became of it. The
+    /// outer error is that the kernel could not be asked.
+    pub fn run_all(&mut self, requests: &[Request]) -> Result<Vec<Result<()>>> {
+        let mut outcomes = Vec::with_capacity(requests.len());
+        for some in requests.chunks(GETS) {
+            outcomes.extend(self.run_some(some)?);
+        }
+        Ok(outcomes)
+    }
+
+    fn run_some(&mut self, requests: &[Request]) -> Result<Vec<Result<()>>> {
+        let Some(named) = requests.first() else { return Ok(Vec::new()) };
+        let first = self.sequence.wrapping_add(1);
+        let mut bytes = Vec::new();
+        for (index, request) in requests.iter().enumerate() {
+            let sequence = first.wrapping_add(index_u32(index));
+            request.write(&mut bytes, libc::NLM_F_ACK, sequence).map_err(|e| request.error(e))?;
+        }
+        self.sequence = self.sequence.wrapping_add(index_u32(requests.len()));
+        self.send("netfilter request", &bytes).map_err(|e| named.error(e))?;
+
+        let mut outcomes: Vec<Option<Result<()>>> = requests.iter().map(|_| None).collect();
+        while let Some(datagram) = self.receive().map_err(|e| named.error(e))? {
+            for part in answer::parts(&datagram) {
+                let index =
+                    usize::try_from(part.sequence.wrapping_sub(first)).unwrap_or(usize::MAX);
+                let (Some(slot), Some(request)) = (outcomes.get_mut(index), requests.get(index))
+                else {
+                    continue;
+                };
+                let Answer::Status { errno, ext_ack } = part.answer else { continue };
+                *slot = Some(match errno {
+                    0 => Ok(()),
+                    errno => {
+                        let mut error = request.error(io::Error::from_raw_os_error(errno));
+                        error.ext_ack = ext_ack.describe(Some(request.attributes()));
+                        Err(error)
+                    }
+                });
+            }
+        }
+        let unanswered =
+            |request: &Request| Err(request.error(io::Error::from_raw_os_error(libc::EBADMSG)));
+        let told =
+            |(slot, request): (Option<_>, &Request)| slot.unwrap_or_else(|| unanswered(request));
+        Ok(outcomes.into_iter().zip(requests).map(told).collect())
+    }
+
     /// All objects that `request` selects. A dump during which the ruleset changed
     /// (`NLM_F_DUMP_INTR`) may lack objects and is begun again; EAGAIN when that keeps happening.
     /// Nothing where the table or the set asked about does not exist.

@@ -1,18 +1,21 @@
 //! The elements of sets and maps.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use cni::IfName;
 use kernel::MacAddr;
 use kernel::netfilter::{Attributes, Object, Reader, Request};
 
-use super::{DEL_ELEMENT, GET_ELEMENT, ITEM, KeyType, NEW_ELEMENT, Set, expression, userdata};
+use super::{
+    DEL_ELEMENT, GET_ELEMENT, Holds, ITEM, KeyType, NEW_ELEMENT, Set, expression, userdata,
+};
 
 const LIST_TABLE: u16 = 1;
 const LIST_SET: u16 = 2;
 pub(super) const LIST_ELEMENTS: u16 = 3;
 pub(super) const ELEMENT_KEY: u16 = 1;
+const ELEMENT_DATA: u16 = 2;
 const ELEMENT_USERDATA: u16 = 6;
 const ELEMENT_OBJECT: u16 = 9;
 
@@ -25,6 +28,10 @@ pub(crate) enum Key {
     Address(IpAddr),
     Link(IfName),
     LinkAndMac(IfName, MacAddr),
+    /// The number of a transport protocol (`IPPROTO_*`), and a port of it.
+    Port(u8, u16),
+    /// The same at one address.
+    AddressAndPort(IpAddr, u8, u16),
 }
 
 impl Key {
@@ -39,6 +46,10 @@ impl Key {
             Self::Address(address) => expression::bytes(*address),
             Self::Link(link) => name(link),
             Self::LinkAndMac(link, mac) => [&name(link)[..], &mac.0, &[0; 2]].concat(),
+            Self::Port(protocol, number) => port(*protocol, *number).to_vec(),
+            Self::AddressAndPort(address, protocol, number) => {
+                [&expression::bytes(*address)[..], &port(*protocol, *number)].concat()
+            }
         }
     }
 
@@ -56,6 +67,15 @@ impl Key {
                 let mac = bytes.get(NAME..)?.first_chunk()?;
                 Self::LinkAndMac(name(bytes)?, MacAddr(*mac))
             }
+            KeyType::Port => {
+                let (protocol, number) = parse_port(bytes)?;
+                Self::Port(protocol, number)
+            }
+            KeyType::Ipv4AndPort | KeyType::Ipv6AndPort => {
+                let (address, rest) = split_address(kind == KeyType::Ipv6AndPort, bytes)?;
+                let (protocol, number) = parse_port(rest)?;
+                Self::AddressAndPort(address, protocol, number)
+            }
         })
     }
 }
@@ -66,8 +86,56 @@ impl fmt::Display for Key {
             Self::Address(address) => address.fmt(f),
             Self::Link(link) => link.fmt(f),
             Self::LinkAndMac(link, mac) => write!(f, "{link} . {mac}"),
+            Self::Port(protocol, number) => write!(f, "{} . {number}", Protocol(*protocol)),
+            Self::AddressAndPort(address, protocol, number) => {
+                write!(f, "{address} . {} . {number}", Protocol(*protocol))
+            }
         }
     }
+}
+
+/// A protocol's name, where it has ports that we know of.
+struct Protocol(u8);
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match i32::from(self.0) {
+            libc::IPPROTO_TCP => f.write_str("tcp"),
+            libc::IPPROTO_UDP => f.write_str("udp"),
+            libc::IPPROTO_SCTP => f.write_str("sctp"),
+            other => other.fmt(f),
+        }
+    }
+}
+
+/// A protocol and a port, each padded.
+fn port(protocol: u8, number: u16) -> [u8; 8] {
+    let [high, low] = number.to_be_bytes();
+    [protocol, 0, 0, 0, high, low, 0, 0]
+}
+
+fn parse_port(bytes: &[u8]) -> Option<(u8, u16)> {
+    let [protocol, _, _, _, high, low, _, _] = <[u8; 8]>::try_from(bytes).ok()?;
+    Some((protocol, u16::from_be_bytes([high, low])))
+}
+
+fn split_address(v6: bool, bytes: &[u8]) -> Option<(IpAddr, &[u8])> {
+    if v6 {
+        let (address, rest) = bytes.split_first_chunk::<16>()?;
+        return Some((Ipv6Addr::from(*address).into(), rest));
+    }
+    let (address, rest) = bytes.split_first_chunk::<4>()?;
+    Some((Ipv4Addr::from(*address).into(), rest))
+}
+
+/// An address and a port as data: each padded.
+fn endpoint(to: SocketAddr) -> Vec<u8> {
+    [&expression::bytes(to.ip())[..], &to.port().to_be_bytes(), &[0; 2]].concat()
+}
+
+fn parse_endpoint(v6: bool, bytes: &[u8]) -> Option<SocketAddr> {
+    let (address, rest) = split_address(v6, bytes)?;
+    Some(SocketAddr::new(address, u16::from_be_bytes(*rest.first_chunk()?)))
 }
 
 /// An element of one of our sets.
@@ -77,6 +145,8 @@ pub(crate) struct Element {
     pub(crate) key: Key,
     /// Of a map: the counter that it leads to.
     pub(crate) counter: Option<String>,
+    /// Of a map to endpoints: where it leads.
+    pub(crate) to: Option<SocketAddr>,
     /// Empty where there is none.
     pub(crate) comment: String,
 }
@@ -91,6 +161,9 @@ impl Element {
         if let Some(counter) = &self.counter {
             element = element.with_text(ELEMENT_OBJECT, counter);
         }
+        if let Some(to) = self.to {
+            element = element.with_nest(ELEMENT_DATA, &expression::value(&endpoint(to)));
+        }
         let flags = libc::NLM_F_CREATE | libc::NLM_F_EXCL;
         self.set.elements("add the element", &self.key.to_string(), (NEW_ELEMENT, flags), element)
     }
@@ -103,6 +176,13 @@ impl Element {
                 set: set.clone(),
                 key: Key::parse(set.key, expression::value_of(&element.nest(ELEMENT_KEY))?)?,
                 counter: element.text(ELEMENT_OBJECT).map(str::to_owned),
+                to: match set.holds {
+                    Holds::Endpoints { v6 } => {
+                        let data = element.nest(ELEMENT_DATA);
+                        Some(parse_endpoint(v6, expression::value_of(&data)?)?)
+                    }
+                    _ => None,
+                },
                 comment: element
                     .find(ELEMENT_USERDATA)
                     .and_then(userdata::comment_of)

@@ -1,5 +1,8 @@
 //! The expressions that rules are made of, and comparing a rule with what the kernel lists.
 
+pub(crate) mod condition;
+pub(crate) mod translation;
+
 use std::net::IpAddr;
 
 use ipnetwork::IpNetwork;
@@ -72,19 +75,38 @@ fn length(v6: bool) -> u8 {
 /// is the same: of a prefix of whole bytes these alone are loaded and compared, any other prefix
 /// is masked.
 pub(crate) fn destination_in(network: IpNetwork) -> Vec<Attributes> {
-    let v6 = network.is_ipv6();
-    let mut rule = Vec::from(of_family(v6));
-    let mut compared = bytes(network.network());
-    let prefix = network.prefix();
-    if prefix > 0 && prefix.is_multiple_of(8) {
-        compared.truncate((prefix / 8).into());
-        rule.push(address_start(v6, Address::Destination, prefix / 8));
-    } else {
-        rule.push(address(v6, Address::Destination));
-        rule.push(masked(&bytes(network.mask())));
-    }
-    rule.push(equal(&compared));
+    let mut rule = Vec::from(of_family(network.is_ipv6()));
+    rule.extend(within(Address::Destination, network));
     rule
+}
+
+/// The same for either address, where the family is known.
+pub(crate) fn within(which: Address, network: IpNetwork) -> Vec<Attributes> {
+    let mut rule = loaded(which, network);
+    rule.push(equal(&compared(network)));
+    rule
+}
+
+/// The part of an address that tells whether it is in `network`, loaded.
+fn loaded(which: Address, network: IpNetwork) -> Vec<Attributes> {
+    let (v6, prefix) = (network.is_ipv6(), network.prefix());
+    if is_of_bytes(prefix) {
+        return vec![address_start(v6, which, prefix / 8)];
+    }
+    vec![address(v6, which), masked(&bytes(network.mask()))]
+}
+
+/// What it is compared with.
+fn compared(network: IpNetwork) -> Vec<u8> {
+    let mut compared = bytes(network.network());
+    if is_of_bytes(network.prefix()) {
+        compared.truncate((network.prefix() / 8).into());
+    }
+    compared
+}
+
+fn is_of_bytes(prefix: u8) -> bool {
+    prefix > 0 && prefix.is_multiple_of(8)
 }
 
 /// `iifname`, loaded.
@@ -170,6 +192,28 @@ pub(crate) fn compares_with(expressions: &[u8], bytes: &[u8]) -> bool {
     })
 }
 
+/// What a match `comment` of iptables holds (`struct xt_comment_info`).
+pub(crate) fn matched_comment(expressions: &[u8]) -> Option<&str> {
+    const INFO: u16 = 3;
+    Reader::new(expressions).find_map(|(_, expression)| {
+        let expression = Reader::new(expression);
+        let data = expression.nest(DATA);
+        let is = expression.text(NAME) == Some("match") && data.text(1) == Some("comment");
+        let info = data.find(INFO).filter(|_| is)?;
+        std::str::from_utf8(info.split(|byte| *byte == 0).next()?).ok()
+    })
+}
+
+/// True when one of the listed expressions loads `bytes`, as an address to send on to.
+pub(crate) fn loads(expressions: &[u8], bytes: &[u8]) -> bool {
+    const IMMEDIATE: u16 = 2;
+    Reader::new(expressions).any(|(_, expression)| {
+        let expression = Reader::new(expression);
+        expression.text(NAME) == Some("immediate")
+            && value_of(&expression.nest(DATA).nest(IMMEDIATE)) == Some(bytes)
+    })
+}
+
 /// True when the listed expressions are those of `rule`: the same ones in the same order, each
 /// with every attribute that we give it. What a kernel adds of itself does not count.
 pub(crate) fn is_rule(expressions: &[u8], rule: &[Attributes]) -> bool {
@@ -202,9 +246,13 @@ fn lookup(set: &str, flags: u32) -> Attributes {
 }
 
 fn meta(key: u32) -> Attributes {
+    meta_into(REGISTER_1, key)
+}
+
+fn meta_into(register: u32, key: u32) -> Attributes {
     const REGISTER: u16 = 1;
     const KEY: u16 = 2;
-    named("meta", &Attributes::new().with_u32(REGISTER, REGISTER_1).with_u32(KEY, key))
+    named("meta", &Attributes::new().with_u32(REGISTER, register).with_u32(KEY, key))
 }
 
 fn payload(register: u32, base: u32, offset: u32, length: u32) -> Attributes {
@@ -220,9 +268,18 @@ fn payload(register: u32, base: u32, offset: u32, length: u32) -> Attributes {
 
 fn equal(bytes: &[u8]) -> Attributes {
     const EQUAL: u32 = 0;
+    compare(EQUAL, bytes)
+}
+
+fn unequal(bytes: &[u8]) -> Attributes {
+    const UNEQUAL: u32 = 1;
+    compare(UNEQUAL, bytes)
+}
+
+fn compare(how: u32, bytes: &[u8]) -> Attributes {
     named(
         "cmp",
-        &Attributes::new().with_u32(1, REGISTER_1).with_u32(2, EQUAL).with_nest(3, &value(bytes)),
+        &Attributes::new().with_u32(1, REGISTER_1).with_u32(2, how).with_nest(3, &value(bytes)),
     )
 }
 

@@ -1,4 +1,4 @@
-//! Sets, and maps from keys to counters.
+//! Sets, and maps from keys to counters or to endpoints.
 //!
 //! But for sets of intervals they are hash tables in the kernel, and an element costs the same
 //! however many there are. That does not hold for maps to verdicts: a new element that jumps has the kernel go through all the
@@ -15,18 +15,27 @@ const SET_NAME: u16 = 2;
 const SET_FLAGS: u16 = 3;
 const SET_KEY_TYPE: u16 = 4;
 const SET_KEY_LENGTH: u16 = 5;
+const SET_DATA_TYPE: u16 = 6;
+const SET_DATA_LENGTH: u16 = 7;
 const SET_ID: u16 = 10;
 const SET_USERDATA: u16 = 13;
 const SET_OBJECT_TYPE: u16 = 15;
 /// `NFT_SET_INTERVAL`
 const INTERVALS: u32 = 0x4;
+/// `NFT_SET_MAP`
+const DATA: u32 = 0x8;
 /// `NFT_SET_OBJECT`
 const OBJECTS: u32 = 0x40;
 /// The kernel wants an id, by which a message could refer to a set of the same transaction. Ours
 /// refer to sets by their names.
 const ID: u32 = 1;
 
-/// A set, or a map to counters.
+/// Numbers in nft's `enum datatypes`.
+const ADDRESS4: u32 = 7;
+const ADDRESS6: u32 = 8;
+const PORT: u32 = 13;
+
+/// A set or a map.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Set {
     pub(crate) table: Table,
@@ -43,6 +52,8 @@ pub(crate) enum Holds {
     Keys,
     /// Keys that lead to counters: a map.
     Counters,
+    /// Keys that lead to an address and a port: a map.
+    Endpoints { v6: bool },
     /// Ranges of keys. The kernel keeps these in a tree.
     Intervals,
 }
@@ -54,6 +65,10 @@ pub(crate) enum KeyType {
     Ipv6,
     Link,
     LinkAndMac,
+    /// A protocol and a port.
+    Port,
+    Ipv4AndPort,
+    Ipv6AndPort,
 }
 
 impl KeyType {
@@ -62,19 +77,27 @@ impl KeyType {
         if v6 { Self::Ipv6 } else { Self::Ipv4 }
     }
 
+    /// An address of a family with a protocol and a port.
+    pub(crate) const fn address_and_port(v6: bool) -> Self {
+        if v6 { Self::Ipv6AndPort } else { Self::Ipv4AndPort }
+    }
+
     /// Nft's number for the type (its `enum datatypes`; a concatenation has six bits for each
     /// part), the key's length in bytes, and nft's number for the byte order (2 is big endian, 1
     /// the machine's, 0 none).
     fn in_nft(self) -> (u32, u32, u32) {
-        const ADDRESS4: u32 = 7;
-        const ADDRESS6: u32 = 8;
         const ETHER: u32 = 9;
+        const PROTOCOL: u32 = 12;
         const IFNAME: u32 = 41;
+        const PROTOCOL_AND_PORT: u32 = PROTOCOL << 6 | PORT;
         match self {
             Self::Ipv4 => (ADDRESS4, 4, 2),
             Self::Ipv6 => (ADDRESS6, 16, 2),
             Self::Link => (IFNAME, 16, 1),
             Self::LinkAndMac => (IFNAME << 6 | ETHER, 24, 0),
+            Self::Port => (PROTOCOL_AND_PORT, 8, 0),
+            Self::Ipv4AndPort => (ADDRESS4 << 12 | PROTOCOL_AND_PORT, 12, 0),
+            Self::Ipv6AndPort => (ADDRESS6 << 12 | PROTOCOL_AND_PORT, 24, 0),
         }
     }
 }
@@ -91,6 +114,7 @@ impl Set {
         let flags = match self.holds {
             Holds::Keys => 0,
             Holds::Counters => OBJECTS,
+            Holds::Endpoints { .. } => DATA,
             Holds::Intervals => INTERVALS,
         };
         let mut attributes = self
@@ -100,8 +124,15 @@ impl Set {
             .with_u32(SET_KEY_LENGTH, length)
             .with_u32(SET_ID, ID)
             .with(SET_USERDATA, &userdata::set(order, comment));
-        if self.holds == Holds::Counters {
-            attributes = attributes.with_u32(SET_OBJECT_TYPE, COUNTER);
+        match self.holds {
+            Holds::Counters => attributes = attributes.with_u32(SET_OBJECT_TYPE, COUNTER),
+            Holds::Endpoints { v6 } => {
+                let (address, length) = if v6 { (ADDRESS6, 20) } else { (ADDRESS4, 8) };
+                attributes = attributes
+                    .with_u32(SET_DATA_TYPE, address << 6 | PORT)
+                    .with_u32(SET_DATA_LENGTH, length);
+            }
+            Holds::Keys | Holds::Intervals => {}
         }
         self.request("create the set", "", NEW_SET, libc::NLM_F_CREATE, attributes)
     }
