@@ -83,15 +83,26 @@ fn map(node: &Node, pod: &Pod, base: &Attachment, own: &Value) -> Attachment {
     ports
 }
 
-/// Binds; a child of another test may hold the last socket there until it becomes a program.
-fn free<T>(bind: impl Fn() -> io::Result<T>) -> io::Result<T> {
+/// Tries again while an error is `passing`.
+fn patiently<T>(passing: io::ErrorKind, attempt: impl Fn() -> io::Result<T>) -> io::Result<T> {
     let start = Instant::now();
     loop {
-        match bind() {
-            Err(e) if e.kind() == io::ErrorKind::AddrInUse && start.elapsed() < PATIENCE => {}
+        match attempt() {
+            Err(e) if e.kind() == passing && start.elapsed() < PATIENCE => {}
             done => return done,
         }
     }
+}
+
+/// Binds; a child of another test may hold the last socket there until it becomes a program.
+fn free<T>(bind: impl Fn() -> io::Result<T>) -> io::Result<T> {
+    patiently(io::ErrorKind::AddrInUse, bind)
+}
+
+/// Connects; for a moment after a bridge came up, it may have no address yet to ask for IPv6
+/// neighbours by.
+fn reached<T>(connect: impl Fn() -> io::Result<T>) -> io::Result<T> {
+    patiently(io::ErrorKind::HostUnreachable, connect)
 }
 
 /// Connects to `dial` from a namespace and tells as whom `server` sees it at `listen`.
@@ -99,7 +110,7 @@ fn connect(from: &Netns, dial: &str, server: &Netns, listen: &str) -> io::Result
     let (dial, listen): (SocketAddr, SocketAddr) =
         (dial.parse().expect("an endpoint"), listen.parse().expect("an endpoint"));
     let listener = free(|| server.enter(|| TcpListener::bind(listen)))?;
-    let mut client = from.enter(|| TcpStream::connect_timeout(&dial, PATIENCE))?;
+    let mut client = reached(|| from.enter(|| TcpStream::connect_timeout(&dial, PATIENCE)))?;
     listener.set_nonblocking(true)?;
     // The handshake is done, so the connection waits here if it came here.
     let (mut accepted, peer) = listener.accept()?;
@@ -142,10 +153,10 @@ fn exchange(client: &UdpSocket, server: &Netns, listen: &str) -> io::Result<IpAd
     if client.send(b"hello").is_err() {
         client.send(b"hello")?;
     }
-    let mut echo = [0; 5];
-    let (_, peer) = server.recv_from(&mut echo)?;
-    server.send_to(&echo, peer)?;
-    client.recv(&mut echo)?;
+    let interrupted = io::ErrorKind::Interrupted;
+    let (_, peer) = patiently(interrupted, || server.recv_from(&mut [0; 5]))?;
+    server.send_to(b"hello", peer)?;
+    patiently(interrupted, || client.recv(&mut [0; 5]))?;
     Ok(peer.ip())
 }
 

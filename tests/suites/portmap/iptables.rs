@@ -90,20 +90,25 @@ fn what_iptables_alone_knows_is_done_by_iptables() {
     assert_eq!(traces(&node), [""; 0]);
 }
 
-/// The reference's attachments, by both of its back ends where it has both.
-fn by_reference(node: &Node, pod: &testkit::Pod) -> Published {
+/// An attachment of the reference, by one of its back ends. (Before 1.6 it has but one.)
+fn by_reference(node: &Node, pod: &testkit::Pod, backend: &str) -> Published {
     let network = with(bridged(node), json!({"cniVersion": "1.0.0"}));
-    publish(node, pod, &network, &with(several(), json!({"cniVersion": "1.0.0"})))
+    let more = json!({"cniVersion": "1.0.0", "backend": backend});
+    publish(node, pod, &network, &with(several(), more))
 }
 
 #[test]
 fn attachments_of_the_reference_are_checked_and_deleted_by_ours() {
     need!(Reference, Nft, Iptables, Speed);
-    for heard in [true, false] {
+    for (backend, heard) in
+        [("iptables", true), ("iptables", false), ("nftables", true), ("nftables", false)]
+    {
         let mut node = Node::with_plugins(&reference());
         let pod = node.pod();
-        let mut made = by_reference(&node, &pod);
+        let mut made = by_reference(&node, &pod, backend);
         node.use_plugins(testkit::directory());
+        // Whatever made it: ours would do so by nf_tables.
+        made.ports.conf["backend"] = Value::Null;
         node.check(&made.ports).ok();
         if !heard {
             made.ports.result = Value::Null;
@@ -111,6 +116,11 @@ fn attachments_of_the_reference_are_checked_and_deleted_by_ours() {
         }
         node.del_call(&made.ports).env("CNI_NETNS", "").run().ok();
         assert_eq!(traces(&node), [""; 0]);
+        let named = |line: &&String| {
+            line.contains("cni_hostport") && line.contains(&format!("\"{}\"", pod.id))
+        };
+        let snapshot = node.snapshot();
+        assert_eq!(snapshot.section("nft").iter().find(named), None);
         node.del(&made.ports).ok();
     }
 }
@@ -135,7 +145,7 @@ fn both_stand_side_by_side() {
     let mut node = Node::with_plugins(&reference());
     let outside = node.outside();
     let (theirs, ours) = (node.pod(), node.pod());
-    let old = by_reference(&node, &theirs);
+    let old = by_reference(&node, &theirs, "iptables");
     node.use_plugins(testkit::directory());
     let new = publish(
         &node,

@@ -146,8 +146,8 @@ fn del_leaves_nothing_whatever_the_runtime_has_forgotten() {
         for (heard, netns) in [(true, true), (true, false), (false, true), (false, false)] {
             let node = Node::new();
             let network = bridged(&node);
-            let neighbour = publish(&node, &node.pod(), &network, &portmap(&[tcp(1, 1)]));
-            let pod = node.pod();
+            let (pod, other) = (node.pod(), node.pod());
+            let neighbour = publish(&node, &other, &network, &portmap(&[tcp(1, 1)]));
             let base = node.attach(&network, &pod);
             let before = node.snapshot();
             let mut ports = super::map(&node, &pod, &base, &several());

@@ -161,10 +161,9 @@ impl Rules {
     fn jump(&mut self, wanted: &Wanted, options: &Options, v6: bool, comment: &str) {
         let conditions = options.conditions.get(usize::from(v6)).into_iter().flatten();
         let conditions: Vec<String> = conditions.cloned().collect();
-        let mut ports: Vec<_> =
-            wanted.forwards(v6).map(|(m, _)| (m.protocol, m.host_port)).collect();
-        ports.sort_unstable();
-        ports.dedup();
+        // All of them, as the reference has it: the attachment's chain knows those of the family.
+        let mut ports: Vec<_> = wanted.mappings.iter().map(|m| (m.protocol, m.host_port)).collect();
+        ports.sort_by_key(|(protocol, _)| protocol.name());
         for of_protocol in ports.chunk_by(|a, b| a.0 == b.0) {
             for some in of_protocol.chunks(PORTS_OF_A_RULE) {
                 let Some((protocol, _)) = some.first() else { continue };
