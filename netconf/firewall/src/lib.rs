@@ -13,6 +13,7 @@ mod add;
 mod check;
 pub mod exempt;
 mod group;
+pub mod iptables;
 mod layout;
 mod nft;
 mod owner;
