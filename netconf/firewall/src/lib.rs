@@ -10,13 +10,16 @@
 //! what is somebody else's by now. `nft list ruleset` shows it all.
 
 mod add;
+pub mod admission;
 mod check;
 pub mod exempt;
+pub mod firewalld;
 mod group;
 pub mod iptables;
 mod layout;
 mod nft;
 mod owner;
+mod part;
 pub mod reference;
 mod remove;
 mod socket;

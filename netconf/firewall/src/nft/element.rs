@@ -25,6 +25,7 @@ pub(crate) enum Key {
     Address(IpAddr),
     Link(IfName),
     LinkAndMac(IfName, MacAddr),
+    LinkPair(IfName, IfName),
 }
 
 impl Key {
@@ -39,6 +40,7 @@ impl Key {
             Self::Address(address) => expression::bytes(*address),
             Self::Link(link) => name(link),
             Self::LinkAndMac(link, mac) => [&name(link)[..], &mac.0, &[0; 2]].concat(),
+            Self::LinkPair(from, to) => [name(from), name(to)].concat(),
         }
     }
 
@@ -56,6 +58,7 @@ impl Key {
                 let mac = bytes.get(NAME..)?.first_chunk()?;
                 Self::LinkAndMac(name(bytes)?, MacAddr(*mac))
             }
+            KeyType::LinkPair => Self::LinkPair(name(bytes)?, name(bytes.get(NAME..)?)?),
         })
     }
 }
@@ -66,6 +69,7 @@ impl fmt::Display for Key {
             Self::Address(address) => address.fmt(f),
             Self::Link(link) => link.fmt(f),
             Self::LinkAndMac(link, mac) => write!(f, "{link} . {mac}"),
+            Self::LinkPair(from, to) => write!(f, "{from} . {to}"),
         }
     }
 }

@@ -1,11 +1,18 @@
 //! The expressions that rules are made of, and comparing a rule with what the kernel lists.
 
+mod forwarding;
+mod xtables;
+
 use std::net::IpAddr;
 
 use ipnetwork::IpNetwork;
 use kernel::netfilter::{Attributes, Reader};
 
 use super::{IPV4, IPV6, ITEM};
+pub(crate) use forwarding::{
+    bears, clears, counter, established, is_marked, output_name, output_name_behind_name, sets,
+};
+pub(crate) use xtables::{comment_of, commented, jump, marked};
 
 /// Verdicts: `NF_*` of netfilter and `NFT_*` of nf_tables, which are negative.
 pub(crate) const ACCEPT: u32 = 1;
@@ -152,11 +159,26 @@ pub(super) fn value_of<'a>(data: &Reader<'a>) -> Option<&'a [u8]> {
 
 /// True when one of the listed expressions jumps or goes to `chain`.
 pub(super) fn leads_to(expressions: &[u8], chain: &str) -> bool {
+    target(expressions) == Some(chain)
+}
+
+/// The chain that the listed expressions jump or go to, if they do.
+pub(super) fn target(expressions: &[u8]) -> Option<&str> {
+    const IMMEDIATE: u16 = 2;
+    Reader::new(expressions).find_map(|(_, expression)| {
+        let expression = Reader::new(expression);
+        let is = expression.text(NAME) == Some("immediate");
+        is.then(|| chain_of(&expression.nest(DATA).nest(IMMEDIATE))).flatten()
+    })
+}
+
+/// True when the listed expressions hold the verdict `return`.
+pub(super) fn returns(expressions: &[u8]) -> bool {
     const IMMEDIATE: u16 = 2;
     Reader::new(expressions).any(|(_, expression)| {
         let expression = Reader::new(expression);
-        expression.text(NAME) == Some("immediate")
-            && chain_of(&expression.nest(DATA).nest(IMMEDIATE)) == Some(chain)
+        let verdict = expression.nest(DATA).nest(IMMEDIATE).nest(VERDICT);
+        expression.text(NAME) == Some("immediate") && verdict.number(VERDICT_CODE) == Some(RETURN)
     })
 }
 
@@ -202,9 +224,13 @@ fn lookup(set: &str, flags: u32) -> Attributes {
 }
 
 fn meta(key: u32) -> Attributes {
+    meta_into(REGISTER_1, key)
+}
+
+fn meta_into(register: u32, key: u32) -> Attributes {
     const REGISTER: u16 = 1;
     const KEY: u16 = 2;
-    named("meta", &Attributes::new().with_u32(REGISTER, REGISTER_1).with_u32(KEY, key))
+    named("meta", &Attributes::new().with_u32(REGISTER, register).with_u32(KEY, key))
 }
 
 fn payload(register: u32, base: u32, offset: u32, length: u32) -> Attributes {
@@ -228,6 +254,11 @@ fn equal(bytes: &[u8]) -> Attributes {
 
 /// `(x & mask) ^ 0`
 fn masked(mask: &[u8]) -> Attributes {
+    bitwise(mask, &vec![0; mask.len()])
+}
+
+/// `(x & mask) ^ xor`
+fn bitwise(mask: &[u8], xor: &[u8]) -> Attributes {
     let length = u32::try_from(mask.len()).unwrap_or_default();
     named(
         "bitwise",
@@ -236,7 +267,7 @@ fn masked(mask: &[u8]) -> Attributes {
             .with_u32(2, REGISTER_1)
             .with_u32(3, length)
             .with_nest(4, &value(mask))
-            .with_nest(5, &value(&vec![0; mask.len()])),
+            .with_nest(5, &value(xor)),
     )
 }
 

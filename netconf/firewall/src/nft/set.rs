@@ -54,6 +54,7 @@ pub(crate) enum KeyType {
     Ipv6,
     Link,
     LinkAndMac,
+    LinkPair,
 }
 
 impl KeyType {
@@ -75,6 +76,7 @@ impl KeyType {
             Self::Ipv6 => (ADDRESS6, 16, 2),
             Self::Link => (IFNAME, 16, 1),
             Self::LinkAndMac => (IFNAME << 6 | ETHER, 24, 0),
+            Self::LinkPair => (IFNAME << 6 | IFNAME, 32, 0),
         }
     }
 }
