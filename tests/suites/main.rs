@@ -16,6 +16,7 @@ mod conf;
 mod delegation;
 mod examples;
 mod faults;
+mod firewall;
 mod flannel;
 mod fleets;
 mod hardware;

@@ -119,8 +119,9 @@ impl Change {
                     conditional = true;
                     batch.push(element.set.delete(&element.key));
                 }
-                Some(_) => {
+                Some(there) => {
                     // It may have been the last one that its counter was for.
+                    zone::remove(&zone::sources(std::iter::once(&there)))?;
                     let key = (element.set.clone(), element.key.clone());
                     remove::remove(socket, &[key], &|_| true)?;
                     return Ok(Look::Again);
