@@ -26,7 +26,7 @@ impl Firewalld {
         let text = format!(
             "<busconfig><listen>unix:path={}</listen><auth>EXTERNAL</auth>\
              <policy context=\"default\"><allow send_destination=\"*\"/>\
-             <allow own=\"*\"/></policy></busconfig>",
+             <allow own=\"*\"/><allow eavesdrop=\"true\"/></policy></busconfig>",
             bus.display()
         );
         std::fs::write(&conf, text).unwrap();
@@ -43,6 +43,8 @@ impl Firewalld {
         let command =
             ["firewalld", "--nofork", "--nopid", "--log-target", "console", "--system-config"];
         self.spawn(node, &command, config);
+        let table = ["nft", "list", "table", "inet", "firewalld"];
+        self.await_that(|| node.try_run(&table).is_ok());
         self.await_that(|| self.cmd(node, &["--state"]).is_ok());
     }
 

@@ -198,12 +198,14 @@ fn forward() -> Vec<Vec<Attributes>> {
     for v6 in [false, true] {
         let map = &admitted(v6).name;
         for answers in [false, true] {
-            let mut rule = Vec::from(expression::of_family(v6));
+            let mut rule = Vec::new();
             let mut which = Address::Source;
             if answers {
                 rule.extend(expression::established());
                 which = Address::Destination;
             }
+            // Where nft puts it, so that a ruleset that nft has loaded again is the same.
+            rule.extend(expression::of_family(v6));
             rule.extend([expression::address(v6, which), expression::counted_in(map)]);
             rule.extend(expression::sets(MARK));
             rules.push(rule);

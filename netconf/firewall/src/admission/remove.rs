@@ -39,6 +39,8 @@ pub fn del(attachment: &Attachment, known: Option<&[IpAddr]>, zone: Option<&str>
             })),
             None => keys.extend(listed(socket, &ours)?),
         }
+        keys.sort_unstable();
+        keys.dedup();
         let found = look(socket, &keys)?;
         free.retain(|address| {
             let is = |e: &Element| e.key == Key::Address(*address) && !ours(&e.comment);
