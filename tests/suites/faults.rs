@@ -19,25 +19,6 @@ const STATIC: Network = |_| {
         "ipam": {"type": "static", "addresses": [{"address": "10.1.0.5/24"}]}})
 };
 
-/// Behind a plugin that gave these addresses.
-const FIREWALL: Network = |_| admission("nftables");
-const FIREWALL_BY_IPTABLES: Network = |_| admission("iptables");
-
-fn admission(backend: &str) -> serde_json::Value {
-    json!({
-        "cniVersion": "1.1.0", "name": "net", "type": "firewall", "backend": backend,
-        "ingressPolicy": "same-bridge",
-        "prevResult": {
-            "cniVersion": "1.1.0",
-            "interfaces": [{"name": "br0"}, {"name": "eth0", "sandbox": "/run/netns/c"}],
-            "ips": [
-                {"address": "10.1.0.5/24", "interface": 1},
-                {"address": "fd00:1::5/64", "interface": 1},
-            ],
-        },
-    })
-}
-
 const FLANNEL: Network = crate::flannel::network;
 
 macro_rules! walk {
@@ -79,8 +60,6 @@ walk! {
     host_local: super::HOST_LOCAL;
     fixed: super::STATIC;
     flannel: super::FLANNEL;
-    firewall: super::FIREWALL;
-    firewall_by_iptables: super::FIREWALL_BY_IPTABLES;
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! `firewall`: past the filter of a node that drops what it forwards, judged by traffic, `nft`,
 //! `iptables` and firewalld.
 
+mod faults;
 mod firewalld;
 mod ownership;
 mod policy;
@@ -220,6 +221,38 @@ fn check_names_what_is_gone() {
         guest.leave(&node);
         let left = node.snapshot().section("nft").join("\n");
         assert!(!left.contains("podwire") && !left.contains("CNI-"), "{damage:?}: {left}");
+    }
+}
+
+#[test]
+fn check_looks_at_the_legacy_tables_too() {
+    need!(Nft, Iptables);
+    let (node, _outside) = dropping(Kind::Legacy);
+    let conf = network(&node, "net", "br0", DUAL);
+    let guest = Guest::new(&node, &conf, json!({}));
+    node.run(&["iptables-legacy", "-F", "CNI-FORWARD"]);
+    node.check(&guest.admitted).fails().is(103, &["CNI-FORWARD", "0x1000"]);
+    let another = Guest::new(&node, &conf, json!({}));
+    node.check(&guest.admitted).ok();
+    another.leave(&node);
+    guest.leave(&node);
+}
+
+#[test]
+fn nothing_is_executed_where_iptables_is_iptables_nft() {
+    need!(Nft, Iptables);
+    let (node, _outside) = dropping(Kind::Nft);
+    let conf = network(&node, "net", "br0", DUAL);
+    let guest = Guest::new(&node, &conf, json!({"ingressPolicy": "same-bridge"}));
+    for call in [
+        node.add_call(&guest.admitted.conf, &guest.pod, "eth0"),
+        node.check_call(&guest.admitted),
+        node.del_call(&guest.admitted),
+    ] {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        call.fault(&format!("count:{}", file.path().display())).run().ok();
+        let passed = std::fs::read_to_string(file.path()).expect("the points");
+        assert!(passed.contains("netfilter") && !passed.contains("iptables"), "{passed}");
     }
 }
 

@@ -84,7 +84,7 @@ fn mended(error: Error, backend: &Backend) -> Error {
 
 fn wanted(conf: &Config, call: &Call, prev: &AddResult, backend: Backend) -> Result<Wanted, Error> {
     let policy = match conf.ingress {
-        Some(ingress) => Some(Policy { ingress, bridge: bridge(conf, prev)? }),
+        Some(ingress) => Some(Policy { ingress, bridge: bridge(conf, prev, &backend)? }),
         None => None,
     };
     Ok(Wanted {
@@ -105,7 +105,7 @@ fn addresses(prev: &AddResult) -> Vec<IpAddr> {
 
 /// The first interface of the previous result, which is the bridge, or the node's end of a routed
 /// link.
-fn bridge(conf: &Config, prev: &AddResult) -> Result<IfName, Error> {
+fn bridge(conf: &Config, prev: &AddResult, backend: &Backend) -> Result<IfName, Error> {
     let policy = conf.ingress.map(admission::Ingress::as_str).unwrap_or_default();
     let refuse = |why: String| {
         Error::new(Code::CONFIG, format!("ingressPolicy {policy:?}: {why}"))
@@ -117,6 +117,12 @@ fn bridge(conf: &Config, prev: &AddResult) -> Result<IfName, Error> {
     if !first.sandbox.is_empty() {
         let name = &first.name;
         return Err(refuse(format!("the first interface, {name:?}, is not the node's")));
+    }
+    // To iptables a name that ends in + is the beginning of names, and others need quoting.
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
+    if *backend == Backend::Iptables && !first.name.chars().all(plain) {
+        let why = format!("the bridge's name, {:?}, cannot be told to iptables", first.name);
+        return Err(refuse(why));
     }
     let unfit = |_| refuse(format!("the first interface's name, {:?}, is none", first.name));
     first.name.parse().map_err(unfit)

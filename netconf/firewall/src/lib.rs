@@ -1,6 +1,7 @@
-//! nf_tables over netlink: masquerade and anti-spoofing of attachments. Nothing is executed, and
-//! what an attachment needs is one transaction of a few elements, because the rules are written
-//! once for all (see `layout`).
+//! nf_tables over netlink: masquerade and anti-spoofing of attachments, and their way past the
+//! node's filter ([`admission`]). What an attachment needs is one transaction of a few elements,
+//! because the rules are written once for all (see `layout`). Nothing is executed, but
+//! [`mod@iptables`] for those who ask for it and for tables of iptables-legacy.
 //!
 //! What a network of nodes exempts from masquerade, such as all of their addresses, is kept by
 //! [`exempt`] for whoever keeps the nodes' routes.

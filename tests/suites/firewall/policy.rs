@@ -114,5 +114,9 @@ fn a_policy_that_nothing_can_keep_is_refused() {
     let inside = json!([{"name": "eth0", "sandbox": "/run/netns/c"}]);
     node.add(&conf(json!([])), &pod, "eth0").fails().is(7, &["same-bridge", "no interfaces"]);
     node.add(&conf(inside), &pod, "eth0").fails().is(7, &["same-bridge", "eth0"]);
+    // iptables would take it for all bridges whose names begin so.
+    let mut conf = conf(json!([{"name": "br+"}]));
+    conf["backend"] = json!("iptables");
+    node.add(&conf, &pod, "eth0").fails().is(7, &["same-bridge", "br+", "iptables"]);
     before.assert_same(&node.snapshot());
 }

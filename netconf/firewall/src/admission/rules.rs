@@ -250,3 +250,103 @@ pub(super) fn close(listing: &Listing, victim: Victim<'_>) -> Vec<String> {
     }
     lines
 }
+
+#[cfg(test)]
+mod tests {
+    use cni::Attachment;
+
+    use super::super::wanted::Policy;
+    use super::*;
+
+    fn wanted(policy: Option<Ingress>) -> Wanted {
+        Wanted {
+            attachment: Attachment {
+                network: "net".parse().unwrap(),
+                container: "c1".parse().unwrap(),
+                ifname: "eth0".parse().unwrap(),
+            },
+            addresses: vec!["10.1.0.5".parse().unwrap()],
+            backend: Backend::Iptables,
+            policy: policy.map(|ingress| Policy { ingress, bridge: "br0".parse().unwrap() }),
+            admin_chain: "CNI-ADMIN".to_owned(),
+        }
+    }
+
+    /// What iptables would list after `lines`, for rules that go to the chain's end or beginning.
+    fn after(listing: &Listing, lines: &[String]) -> Listing {
+        let mut all = listing.0.clone();
+        for line in lines {
+            let words: Vec<&str> = line.split(' ').collect();
+            let rule = |from: usize| format!("-A {} {}", words[1], words[from..].join(" "));
+            match words[0] {
+                "-N" | "-A" => all.push(line.clone()),
+                "-I" => all.insert(0, rule(3)),
+                "-D" => {
+                    let at = all.iter().position(|have| *have == rule(2)).expect("the rule");
+                    all.remove(at);
+                }
+                "-F" => all.retain(|have| !have.starts_with(&format!("-A {} ", words[1]))),
+                "-X" => all.retain(|have| *have != format!("-N {}", words[1])),
+                other => panic!("{other}"),
+            }
+        }
+        Listing::new(all)
+    }
+
+    #[test]
+    fn what_is_opened_is_whole_and_opened_once_and_closed_without_a_trace() {
+        for policy in [None, Some(Ingress::SameBridge), Some(Ingress::Isolated)] {
+            let wanted = wanted(policy);
+            let empty = Listing::new(vec!["-P FORWARD DROP".to_owned()]);
+            assert!(!lacks(&empty, &wanted, false).is_empty());
+            let open_one = after(&empty, &open(&empty, &wanted, false));
+            assert_eq!(lacks(&open_one, &wanted, false), [""; 0]);
+            assert_eq!(open(&open_one, &wanted, false), [""; 0]);
+            let ours = |_: &str, rule: &str| {
+                iptables::comment_of(rule).is_some_and(|comment| comment == "net/c1/eth0")
+            };
+            let closed = after(&open_one, &close(&open_one, &ours));
+            assert_eq!(closed.0, empty.0);
+        }
+    }
+
+    #[test]
+    fn a_rule_without_our_comment_is_the_references_and_counts() {
+        let listing = Listing::new(
+            [
+                "-N CNI-FORWARD",
+                "-N CNI-ADMIN",
+                "-A FORWARD -j CNI-FORWARD",
+                "-A CNI-FORWARD -m comment --comment \"CNI firewall plugin admin overrides\" -j CNI-ADMIN",
+                "-A CNI-FORWARD -d 10.1.0.5/32 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
+                "-A CNI-FORWARD -s 10.1.0.5/32 -j ACCEPT",
+            ]
+            .map(str::to_owned)
+            .to_vec(),
+        );
+        assert_eq!(lacks(&listing, &wanted(None), false), [""; 0]);
+        let address = "10.1.0.5".parse().unwrap();
+        assert_eq!(listing.rules(PRIVATE).filter(|r| is_bare_rule(r, address)).count(), 2);
+        assert!(!is_bare_rule("-s 10.1.0.55/32 -j ACCEPT", address));
+    }
+
+    #[test]
+    fn the_address_of_a_dead_attachment_is_taken_over_and_an_exception_keeps_the_chains() {
+        let listing = Listing::new(
+            [
+                "-N CNI-FORWARD",
+                "-A FORWARD -j CNI-FORWARD",
+                "-A CNI-FORWARD -s 10.1.0.5/32 -m comment --comment \"net/dead/eth0\" -j ACCEPT",
+                "-A CNI-FORWARD -s 10.1.0.50/32 -m comment --comment \"net/c2/eth0\" -j ACCEPT",
+            ]
+            .map(str::to_owned)
+            .to_vec(),
+        );
+        let lines = open(&listing, &wanted(None), false);
+        let removed: Vec<_> = lines.iter().filter(|line| line.starts_with("-D")).collect();
+        assert_eq!(removed.len(), 1, "{lines:?}");
+        assert!(removed[0].contains("net/dead/eth0"), "{lines:?}");
+        let gone = close(&listing, &|_, rule| rule.contains("dead"));
+        assert_eq!(gone.len(), 1, "{gone:?}");
+    }
+}
