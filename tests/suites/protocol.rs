@@ -16,9 +16,10 @@ pub fn sample(node: &Node, plugin: &str, version: &str) -> Value {
     let host_local = node.host_local(&["10.1.0.0/24"]);
     let addresses = json!([{"address": "10.1.0.5/24", "gateway": "10.1.0.1"}]);
     let ipam = match plugin {
-        "loopback" => return json!({"cniVersion": version, "name": "net", "type": plugin}),
-        // A chained one, which looks at no ipam section.
-        "firewall" => return json!({"cniVersion": version, "name": "net", "type": plugin}),
+        // firewall is a chained one, which looks at no ipam section.
+        "firewall" | "loopback" => {
+            return json!({"cniVersion": version, "name": "net", "type": plugin});
+        }
         "static" => json!({"type": "static", "addresses": addresses}),
         _ => host_local,
     };
