@@ -363,3 +363,30 @@ fn a_layer_2_attachment_has_no_result_in_the_oldest_versions() {
     before.assert_same(&node.snapshot());
     assert_eq!(pod.links(), ["lo"]);
 }
+
+#[test]
+fn firewall_names_key_and_value() {
+    let conf = json!({
+        "cniVersion": "1.1.0", "name": "net", "type": "firewall",
+        "prevResult": {"cniVersion": "1.1.0", "ips": [{"address": "10.1.0.5/24"}]},
+    });
+    refused(
+        |_, change| with(conf.clone(), change),
+        &[
+            (json!({"backend": "ipchains"}), 7, &["backend", "ipchains"]),
+            (json!({"backend": 7}), 6, &["backend"]),
+            (json!({"ingressPolicy": "closed"}), 7, &["ingressPolicy", "closed"]),
+            (json!({"ingressPolicy": "same-bridge"}), 7, &["ingressPolicy", "same-bridge"]),
+            (json!({"ingressPolicy": ["open"]}), 6, &["ingressPolicy"]),
+            (json!({"firewalldZone": "a zone"}), 7, &["firewalldZone", "a zone"]),
+            (json!({"firewalldZone": "z".repeat(18)}), 7, &["firewalldZone", "zzz"]),
+            (json!({"iptablesAdminChainName": "a b"}), 7, &["iptablesAdminChainName", "a b"]),
+            (json!({"iptablesAdminChainName": "-A"}), 7, &["iptablesAdminChainName", "-A"]),
+            (json!({"iptablesAdminChainName": "FORWARD"}), 7, &["iptablesAdminChainName"]),
+            (json!({"iptablesAdminChainName": "c".repeat(29)}), 7, &["iptablesAdminChainName"]),
+            (json!({"iptablesAdminChainName": "a\n-F"}), 7, &["iptablesAdminChainName"]),
+            (json!({"backend": "firewalld"}), 100, &["firewalld", "not running"]),
+            (json!({"prevResult": null}), 7, &["prevResult"]),
+        ],
+    );
+}

@@ -289,12 +289,15 @@ fn every_example_is_of_a_known_version_and_told_of_in_the_readme() {
     }
 }
 
+/// Those whose READMEs show an example, besides `SINGLE`.
+const PLUGINS: &[&str] = &["bridge", "firewall", "host-device", "loopback", "portmap", "ptp"];
+
 #[test]
 fn what_the_readme_of_a_plugin_shows_is_the_example_it_names() {
     if !are_here() {
         return;
     }
-    for plugin in ["bridge", "ptp", "loopback", "host-device", "portmap"].iter().chain(SINGLE) {
+    for plugin in PLUGINS.iter().chain(SINGLE) {
         let readme = directory().join("../plugins").join(plugin).join("README.md");
         let text = fs::read_to_string(&readme).expect("a README");
         let (_, rest) = text.split_once("```json\n").expect("an example");

@@ -17,6 +17,7 @@ mod delegation;
 mod dummy;
 mod examples;
 mod faults;
+mod firewall;
 mod flannel;
 mod fleets;
 mod hardware;

@@ -9,6 +9,7 @@ use crate::conf::with;
 pub const EXECUTABLES: &[&str] = &[
     "bridge",
     "dummy",
+    "firewall",
     "host-gw",
     "host-local",
     "ipip",
@@ -24,7 +25,7 @@ pub const EXECUTABLES: &[&str] = &[
 ];
 
 /// Those that know no `ipam`.
-const WITHOUT_IPAM: &[&str] = &["loopback", "portmap"];
+const WITHOUT_IPAM: &[&str] = &["firewall", "loopback", "portmap"];
 
 const ALL_VERBS: &[&str] = &["ADD", "DEL", "CHECK", "GC", "STATUS"];
 

@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 
 use kernel::Result;
-use kernel::netfilter::{Attributes, Request, Socket};
+use kernel::netfilter::{Request, Socket};
 
 use crate::group::Group;
 use crate::layout::{self, ANTISPOOF, MASQUERADE, PREROUTING};
-use crate::nft::{self, Element, Key, Rule, Set, Table};
+use crate::nft::{self, Element, Key, Set};
+use crate::part::Part;
 use crate::remove::{ATTEMPTS, Losses};
 use crate::socket::with_socket;
 use crate::wanted::Wanted;
@@ -38,28 +39,6 @@ pub fn add(wanted: &Wanted) -> Result<()> {
         }
         Ok(())
     })
-}
-
-/// A part of the layout: the chain that tells whether it is there, with its rules.
-struct Part<'a> {
-    table: Table,
-    chain: String,
-    rules: Vec<Vec<Attributes>>,
-    create: Box<dyn Fn() -> Vec<Request> + 'a>,
-}
-
-impl Part<'_> {
-    /// True when the chain has its rules and no others, so that one that was emptied or changed by
-    /// hand is mended. The rules of one chain are few, and as many as before whatever else there
-    /// is. Where they change all the while, they are taken for wrong: to send them again does no
-    /// harm.
-    fn is_whole(&self, socket: &mut Socket) -> Result<bool> {
-        match socket.dump(&self.table.rules(&self.chain)) {
-            Ok(listed) => Ok(Rule::are(&listed, &self.rules)),
-            Err(error) if error.errno() == libc::EAGAIN => Ok(false),
-            Err(error) => Err(error),
-        }
-    }
 }
 
 /// What has to be sent.

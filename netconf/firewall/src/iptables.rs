@@ -1,5 +1,10 @@
-//! The iptables executables, for those who ask for them and for tables that only they can change.
-//! Nothing here runs unless rules are to be made by iptables or iptables-legacy has some.
+//! The tools `iptables` and `ip6tables`, executed: for those who ask for them, and for
+//! iptables-legacy, whose tables nothing else can change. What is kept in nf_tables, by
+//! iptables-nft too, is read and changed over netlink instead.
+//!
+//! One execution lists a table, one changes it: all of a change takes effect or nothing of it.
+
+mod listing;
 
 use std::ffi::OsString;
 use std::io::{self, Write as _};
@@ -8,41 +13,34 @@ use std::process::{Command, Output, Stdio};
 
 use kernel::{Error, Result, fault};
 
+pub(crate) use listing::{Listing, comment_of, quoted, target};
+
 /// Where administrators' tools lie, for runtimes that pass no useful PATH.
 const PATHS: [&str; 6] =
     ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
-/// How long to wait for others who change rules, in seconds.
+/// How many seconds a tool waits for others who change rules.
 const WAIT: [&str; 2] = ["-w", "10"];
 
-/// `iptables` or `ip6tables`.
+/// One of the tools, acting in the network namespace of the calling thread.
 #[derive(Clone, Debug)]
-pub(crate) struct Tool {
+pub(crate) struct Iptables {
     program: PathBuf,
 }
 
-impl Tool {
-    /// The tool that the administrator set up for a family; ENOENT when there is none.
+impl Iptables {
+    /// The node's tool for a family, whichever kind it is; ENOENT when there is none.
     pub(crate) fn find(v6: bool) -> Result<Self> {
-        let name = if v6 { "ip6tables" } else { "iptables" };
-        Self::named(&[name]).ok_or_else(|| {
-            let missing = io::Error::from_raw_os_error(libc::ENOENT);
-            Error::new("look for the program", name, missing)
-        })
+        Self::first(&[name(v6)]).ok_or_else(|| missing(v6))
     }
 
-    /// The tool that changes the tables of iptables-legacy, if the calling thread's namespace has
-    /// the table of this name among them, and there is the tool.
+    /// The tool that changes the tables of iptables-legacy, if the table is in use and there is
+    /// the tool.
     pub(crate) fn legacy(v6: bool, table: &str) -> Option<Self> {
-        let (tables, names) = if v6 {
-            ("/proc/thread-self/net/ip6_tables_names", ["ip6tables-legacy", "ip6tables"])
-        } else {
-            ("/proc/thread-self/net/ip_tables_names", ["iptables-legacy", "iptables"])
-        };
-        let in_use = std::fs::read_to_string(tables).unwrap_or_default();
-        in_use.lines().any(|line| line == table).then(|| Self::named(&names)).flatten()
+        let names = if v6 { ["ip6tables-legacy", name(v6)] } else { ["iptables-legacy", name(v6)] };
+        is_legacy_in_use(v6, table).then(|| Self::first(&names)).flatten()
     }
 
-    fn named(names: &[&str]) -> Option<Self> {
+    fn first(names: &[&str]) -> Option<Self> {
         let path = std::env::var_os("PATH").unwrap_or_default();
         let directories: Vec<PathBuf> =
             std::env::split_paths(&path).chain(PATHS.map(PathBuf::from)).collect();
@@ -52,63 +50,57 @@ impl Tool {
         names.iter().find_map(file).map(|program| Self { program })
     }
 
-    /// All chains and rules of a table, as arguments that would make them: `iptables -t TABLE -S`.
-    pub(crate) fn list(&self, table: &str) -> Result<String> {
-        let failed = |e| Error::new("list the iptables table", table, e);
-        fault::point("iptables -S").map_err(failed)?;
-        let output = Command::new(&self.program)
-            .args(WAIT)
-            .args(["-t", table, "-S"])
-            .stdin(Stdio::null())
-            .output()
-            .map_err(failed)?;
-        self.succeeded(&output).map_err(failed)?;
-        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    /// All chains and rules of a table: `iptables -t TABLE -S`.
+    pub(crate) fn list(&self, table: &str) -> Result<Listing> {
+        fault::point("iptables -S")
+            .and_then(|()| self.command(table).arg("-S").output())
+            .and_then(|output| self.succeeded(&output).map(|()| output))
+            .map(|output| Listing::new(&String::from_utf8_lossy(&output.stdout)))
+            .map_err(|e| Error::new("list the iptables table", table, e))
     }
 
     /// True when a chain has a rule of these words: `iptables -t TABLE -C CHAIN ...`.
     pub(crate) fn has_rule(&self, table: &str, chain: &str, words: &[String]) -> Result<bool> {
-        let failed = |e| Error::new("look for an iptables rule of the chain", chain, e);
-        fault::point("iptables -C").map_err(failed)?;
-        let output = Command::new(&self.program)
-            .args(WAIT)
-            .args(["-t", table, "-C", chain])
-            .args(words)
-            .stdin(Stdio::null())
-            .output()
-            .map_err(failed)?;
-        match output.status.code() {
-            Some(1) => Ok(false),
-            _ => self.succeeded(&output).map(|()| true).map_err(failed),
-        }
+        fault::point("iptables -C")
+            .and_then(|()| self.command(table).args(["-C", chain]).args(words).output())
+            .and_then(|output| match output.status.code() {
+                Some(1) => Ok(false),
+                _ => self.succeeded(&output).map(|()| true),
+            })
+            .map_err(|e| Error::new("look for an iptables rule of the chain", chain, e))
     }
 
-    /// Changes a table, all or nothing: `iptables-restore --noflush` with these lines, each of
-    /// them a command of iptables (`-N CHAIN`, `-A CHAIN ...`) for this table.
-    pub(crate) fn restore(&self, table: &str, lines: &[String]) -> Result<()> {
+    fn command(&self, table: &str) -> Command {
+        let mut command = Command::new(&self.program);
+        command.args(WAIT).args(["-t", table]).stdin(Stdio::null());
+        command
+    }
+
+    /// Carries out `lines` in a table, all or none: `-N CHAIN`, `-A CHAIN RULE`,
+    /// `-I CHAIN 1 RULE`, `-D CHAIN RULE`, `-F CHAIN`, `-X CHAIN`. `:CHAIN - [0:0]` makes a chain,
+    /// and empties one that is there. Nothing is executed for no lines.
+    pub(crate) fn change(&self, table: &str, lines: &[String]) -> Result<()> {
         if lines.is_empty() {
             return Ok(());
         }
-        let failed = |e| Error::new("change the iptables table", table, e);
-        let text = format!("*{table}\n{}\nCOMMIT\n", lines.join("\n"));
+        self.restore(&format!("*{table}\n{}\nCOMMIT\n", lines.join("\n")))
+            .map_err(|e| Error::new("change the iptables table", table, e))
+    }
+
+    fn restore(&self, text: &str) -> io::Result<()> {
         let mut program = OsString::from(&self.program);
         program.push("-restore");
-        fault::point("iptables-restore").map_err(failed)?;
+        fault::point("iptables-restore")?;
         let mut child = Command::new(program)
             .args(WAIT)
             .arg("--noflush")
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
-            .spawn()
-            .map_err(failed)?;
-        let mut written = Ok(());
-        if let Some(mut stdin) = child.stdin.take() {
-            written = stdin.write_all(text.as_bytes());
-        }
-        let output = child.wait_with_output().map_err(failed)?;
-        // What it says counts more than that it did not read on.
-        self.succeeded(&output).and(written).map_err(failed)
+            .spawn()?;
+        let written = child.stdin.take().map_or(Ok(()), |mut to| to.write_all(text.as_bytes()));
+        // A tool that gives up early says why; that it did not read on is no news.
+        self.succeeded(&child.wait_with_output()?).and(written)
     }
 
     fn succeeded(&self, output: &Output) -> io::Result<()> {
@@ -121,46 +113,20 @@ impl Tool {
     }
 }
 
-/// Words of a rule as `iptables-restore` reads them: quoted where need be.
-pub(crate) fn quoted(words: &[String]) -> String {
-    let plain = |word: &String| {
-        !word.is_empty()
-            && !word.contains(|c: char| c.is_whitespace() || matches!(c, '"' | '\\' | '\'' | '#'))
-    };
-    let quote = |word: &String| {
-        if plain(word) {
-            return word.clone();
-        }
-        format!("\"{}\"", word.replace('\\', "\\\\").replace('"', "\\\""))
-    };
-    words.iter().map(quote).collect::<Vec<_>>().join(" ")
+/// What the tool of a family is called.
+pub(crate) fn name(v6: bool) -> &'static str {
+    if v6 { "ip6tables" } else { "iptables" }
 }
 
-/// True when a listed rule ends with a jump to `chain`.
-pub(crate) fn jumps_to(rule: &str, chain: &str) -> bool {
-    let target = format!(" -j {chain}");
-    rule.ends_with(&target) || rule.contains(&format!("{target} "))
+/// There is no tool for a family.
+pub(crate) fn missing(v6: bool) -> Error {
+    Error::new("find the tool", name(v6), io::Error::from_raw_os_error(libc::ENOENT))
 }
 
-/// The chains that were made, among listed lines.
-pub(crate) fn has_chain(listed: &str, chain: &str) -> bool {
-    listed.lines().any(|line| line.strip_prefix("-N ") == Some(chain))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn words_with_blanks_and_quotes_are_quoted() {
-        let words = ["-m", "dnat name: \"n\"", ""].map(str::to_owned);
-        assert_eq!(quoted(&words), r#"-m "dnat name: \"n\"" """#);
-    }
-
-    #[test]
-    fn a_jump_is_to_a_whole_name() {
-        assert!(jumps_to("-A X -s 10.0.0.1/32 -j CNI-a", "CNI-a"));
-        assert!(jumps_to("-A X -j CNI-a -m comment", "CNI-a"));
-        assert!(!jumps_to("-A X -j CNI-ab", "CNI-a"));
-    }
+/// True when a table of iptables-legacy is in use in the calling thread's namespace
+/// (`/proc/net/ip_tables_names`).
+pub(crate) fn is_legacy_in_use(v6: bool, table: &str) -> bool {
+    let names = if v6 { "ip6_tables_names" } else { "ip_tables_names" };
+    let in_use = std::fs::read_to_string(format!("/proc/thread-self/net/{names}"));
+    in_use.unwrap_or_default().lines().any(|name| name == table)
 }

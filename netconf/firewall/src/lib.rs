@@ -1,6 +1,7 @@
-//! nf_tables over netlink: masquerade, anti-spoofing and [`ports`] of attachments. Nothing is executed, and
-//! what an attachment needs is one transaction of a few elements, because the rules are written
-//! once for all (see `layout`).
+//! nf_tables over netlink: masquerade, anti-spoofing and [`ports`] of attachments, and their way
+//! past the node's filter ([`admission`]). What an attachment needs is one transaction of a few
+//! elements, because the rules are written once for all (see `layout`). Nothing is executed, but
+//! iptables for those who ask for it and for tables of iptables-legacy.
 //!
 //! What a network of nodes exempts from masquerade, such as all of their addresses, is kept by
 //! [`exempt`] for whoever keeps the nodes' routes.
@@ -10,14 +11,17 @@
 //! what is somebody else's by now. `nft list ruleset` shows it all.
 
 mod add;
+pub mod admission;
 mod check;
 mod conntrack;
 pub mod exempt;
+pub mod firewalld;
 mod group;
 mod iptables;
 mod layout;
 mod nft;
 mod owner;
+mod part;
 pub mod ports;
 pub mod reference;
 mod remove;

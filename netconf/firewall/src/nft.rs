@@ -61,6 +61,7 @@ const RULE_TABLE: u16 = 1;
 const RULE_CHAIN: u16 = 2;
 const RULE_HANDLE: u16 = 3;
 const RULE_EXPRESSIONS: u16 = 4;
+const RULE_POSITION: u16 = 6;
 const RULE_USERDATA: u16 = 7;
 
 const OBJECT_TABLE: u16 = 1;
@@ -118,6 +119,16 @@ impl Table {
         table.attributes().number(TABLE_USE)
     }
 
+    /// The comment of a table.
+    pub(crate) fn comment(table: &Object) -> Option<&str> {
+        table.attributes().find(TABLE_USERDATA).and_then(comment_of)
+    }
+
+    /// True when a base chain lets through what none of its rules decides.
+    pub(crate) fn is_accepting(chain: &Object) -> bool {
+        chain.attributes().number(CHAIN_POLICY) == Some(expression::ACCEPT)
+    }
+
     /// `nft add chain ... { type ... hook ... priority ...; policy accept; }`: no error when it is
     /// there.
     pub(crate) fn create_base_chain(self, name: &str, hook: &Hook, comment: &str) -> Request {
@@ -133,6 +144,11 @@ impl Table {
             )
             .with(CHAIN_USERDATA, &userdata::comment(comment));
         self.request("create the base chain", name, NEW_CHAIN, libc::NLM_F_CREATE, attributes)
+    }
+
+    /// `nft add chain`, for a chain that others jump to: no error when it is there.
+    pub(crate) fn create_chain(self, name: &str) -> Request {
+        self.request("create the chain", name, NEW_CHAIN, libc::NLM_F_CREATE, self.chain(name))
     }
 
     pub(crate) fn get_chain(self, name: &str) -> Request {
@@ -156,6 +172,37 @@ impl Table {
         let attributes = Attributes::new()
             .with_text(RULE_TABLE, self.name)
             .with_text(RULE_CHAIN, chain)
+            .with_list(RULE_EXPRESSIONS, ITEM, rule);
+        let flags = libc::NLM_F_CREATE | libc::NLM_F_APPEND;
+        self.request("add a rule to the chain", chain, NEW_RULE, flags, attributes)
+    }
+
+    /// `nft insert rule`, at the chain's beginning.
+    pub(crate) fn insert_rule(self, chain: &str, rule: &[Attributes]) -> Request {
+        let attributes = Attributes::new()
+            .with_text(RULE_TABLE, self.name)
+            .with_text(RULE_CHAIN, chain)
+            .with_list(RULE_EXPRESSIONS, ITEM, rule);
+        self.request(
+            "insert a rule into the chain",
+            chain,
+            NEW_RULE,
+            libc::NLM_F_CREATE,
+            attributes,
+        )
+    }
+
+    /// `nft add rule ... position`, right behind another one.
+    pub(crate) fn add_rule_behind(
+        self,
+        chain: &str,
+        other: &Rule<'_>,
+        rule: &[Attributes],
+    ) -> Request {
+        let attributes = Attributes::new()
+            .with_text(RULE_TABLE, self.name)
+            .with_text(RULE_CHAIN, chain)
+            .with(RULE_POSITION, other.handle)
             .with_list(RULE_EXPRESSIONS, ITEM, rule);
         let flags = libc::NLM_F_CREATE | libc::NLM_F_APPEND;
         self.request("add a rule to the chain", chain, NEW_RULE, flags, attributes)
@@ -257,9 +304,24 @@ impl<'a> Rule<'a> {
         comment_of(self.userdata)
     }
 
-    /// The comment of a rule that iptables-nft made.
+    /// True when it is `rule` (see [`expression::is_rule`]).
+    pub(crate) fn is(&self, rule: &[Attributes]) -> bool {
+        expression::is_rule(self.expressions, rule)
+    }
+
+    /// Its comment as iptables-nft reads it: a match of iptables, or nft's own.
     pub(crate) fn iptables_comment(&self) -> Option<&'a str> {
-        self.comment().or_else(|| expression::matched_comment(self.expressions))
+        expression::comment_of(self.expressions).or_else(|| self.comment())
+    }
+
+    /// True when it does nothing but return.
+    pub(crate) fn returns(&self) -> bool {
+        expression::returns(self.expressions)
+    }
+
+    /// The chain that it jumps or goes to.
+    pub(crate) fn target(&self) -> Option<&'a str> {
+        expression::target(self.expressions)
     }
 
     /// True when it jumps to or goes to `chain`.

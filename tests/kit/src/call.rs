@@ -23,7 +23,11 @@ impl<'a> Call<'a> {
     /// A call of `plugin` in `directory`, which is `CNI_PATH` too, in the node's namespace.
     pub(crate) fn new(netns: &'a Netns, directory: &Path, plugin: &str) -> Self {
         let path = directory.to_str().expect("a path in UTF-8").to_owned();
-        let env = BTreeMap::from([("CNI_PATH".to_owned(), path)]);
+        // Tests have no say in the firewalld of the machine that they run on.
+        let env = BTreeMap::from([
+            ("CNI_PATH".to_owned(), path),
+            ("DBUS_SYSTEM_BUS_ADDRESS".to_owned(), "unix:path=/proc/no-bus".to_owned()),
+        ]);
         Self { netns, executable: directory.join(plugin), env, stdin: Vec::new() }
     }
 

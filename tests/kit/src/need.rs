@@ -33,6 +33,8 @@ pub enum Feature {
     Nft,
     /// The tool `iptables`, which the reference plugins execute.
     Iptables,
+    /// The daemons `firewalld` and `dbus-daemon`.
+    Firewalld,
     /// The reference plugins.
     Reference,
     /// The tools `etcd` and `etcdctl`, and a `podwire` that was built with the feature `etcd`.
@@ -84,6 +86,7 @@ impl Feature {
             Self::Ethtool => has_tool("ethtool"),
             Self::Nft => has_tool("nft"),
             Self::Iptables => has_tool("iptables") && tries(&["iptables -t nat -S"]),
+            Self::Firewalld => has_tool("dbus-daemon") && has_firewalld(),
             Self::Etcd => has_tool("etcd") && speaks_etcd(),
             Self::Openssl => {
                 Command::new("openssl").arg("version").output().is_ok_and(|o| o.status.success())
@@ -110,6 +113,7 @@ impl Feature {
             Self::Ethtool => "ethtool is not installed",
             Self::Nft => "nft is not installed",
             Self::Iptables => "iptables is not installed",
+            Self::Firewalld => "firewalld or dbus-daemon is not installed",
             Self::Reference => "the reference plugins are not installed",
             Self::Sriov => "there is no SR-IOV adapter to be used",
             Self::Speed => "the processor is emulated",
@@ -122,6 +126,12 @@ pub(crate) fn has_tool(name: &str) -> bool {
     static NFT: OnceLock<bool> = OnceLock::new();
     let found = || Command::new(name).arg("--version").output().is_ok_and(|o| o.status.success());
     if name == "nft" { *NFT.get_or_init(found) } else { found() }
+}
+
+/// Without a bus it tells nothing but its usage.
+fn has_firewalld() -> bool {
+    let asked = Command::new("firewall-cmd").arg("--help").output();
+    asked.is_ok_and(|told| told.status.success())
 }
 
 /// The source is a feature of its own, because it takes more to build.

@@ -115,11 +115,10 @@ impl Checking<'_> {
             &near.hairpin,
             &self.conf.port.hairpin,
         );
-        findings.compare(
-            &format!("portIsolation: isolated of {name}"),
-            &near.isolated,
-            &self.conf.port.isolated,
-        );
+        // A plugin behind this one may isolate the port as well.
+        if self.conf.port.isolated && !near.isolated {
+            findings.add(format!("portIsolation: the port {name} is not isolated"));
+        }
         if let Some(vlans) = &self.conf.vlans {
             if !bridge.vlan_filtering {
                 findings.add(format!("{} does not filter VLANs", bridge.name));

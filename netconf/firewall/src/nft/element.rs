@@ -32,6 +32,7 @@ pub(crate) enum Key {
     Port(u8, u16),
     /// The same at one address.
     AddressAndPort(IpAddr, u8, u16),
+    LinkPair(IfName, IfName),
 }
 
 impl Key {
@@ -50,6 +51,7 @@ impl Key {
             Self::AddressAndPort(address, protocol, number) => {
                 [&expression::bytes(*address)[..], &port(*protocol, *number)].concat()
             }
+            Self::LinkPair(from, to) => [name(from), name(to)].concat(),
         }
     }
 
@@ -76,6 +78,7 @@ impl Key {
                 let (protocol, number) = parse_port(rest)?;
                 Self::AddressAndPort(address, protocol, number)
             }
+            KeyType::LinkPair => Self::LinkPair(name(bytes)?, name(bytes.get(NAME..)?)?),
         })
     }
 }
@@ -90,6 +93,7 @@ impl fmt::Display for Key {
             Self::AddressAndPort(address, protocol, number) => {
                 write!(f, "{address} . {} . {number}", Protocol(*protocol))
             }
+            Self::LinkPair(from, to) => write!(f, "{from} . {to}"),
         }
     }
 }

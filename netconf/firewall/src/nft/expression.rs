@@ -1,7 +1,10 @@
 //! The expressions that rules are made of, and comparing a rule with what the kernel lists.
 
 pub(crate) mod condition;
+pub(crate) mod connection;
+mod forwarding;
 pub(crate) mod translation;
+mod xtables;
 
 use std::net::IpAddr;
 
@@ -9,6 +12,10 @@ use ipnetwork::IpNetwork;
 use kernel::netfilter::{Attributes, Reader};
 
 use super::{IPV4, IPV6, ITEM};
+pub(crate) use forwarding::{
+    bears, clears, counter, is_marked, output_name, output_name_behind_name, sets,
+};
+pub(crate) use xtables::{comment_of, commented, jump, marked};
 
 /// Verdicts: `NF_*` of netfilter and `NFT_*` of nf_tables, which are negative.
 pub(crate) const ACCEPT: u32 = 1;
@@ -30,7 +37,9 @@ const VERDICT_CODE: u16 = 1;
 const VERDICT_CHAIN: u16 = 2;
 
 /// `NFT_META_*`
+const MARK: u32 = 3;
 const INPUT_NAME: u32 = 6;
+const OUTPUT_NAME: u32 = 7;
 const FAMILY: u32 = 15;
 
 /// Where in a packet: `NFT_PAYLOAD_*_HEADER`.
@@ -174,11 +183,26 @@ pub(super) fn value_of<'a>(data: &Reader<'a>) -> Option<&'a [u8]> {
 
 /// True when one of the listed expressions jumps or goes to `chain`.
 pub(super) fn leads_to(expressions: &[u8], chain: &str) -> bool {
+    target(expressions) == Some(chain)
+}
+
+/// The chain that the listed expressions jump or go to, if they do.
+pub(super) fn target(expressions: &[u8]) -> Option<&str> {
+    const IMMEDIATE: u16 = 2;
+    Reader::new(expressions).find_map(|(_, expression)| {
+        let expression = Reader::new(expression);
+        let is = expression.text(NAME) == Some("immediate");
+        is.then(|| chain_of(&expression.nest(DATA).nest(IMMEDIATE))).flatten()
+    })
+}
+
+/// True when the listed expressions hold the verdict `return`.
+pub(super) fn returns(expressions: &[u8]) -> bool {
     const IMMEDIATE: u16 = 2;
     Reader::new(expressions).any(|(_, expression)| {
         let expression = Reader::new(expression);
-        expression.text(NAME) == Some("immediate")
-            && chain_of(&expression.nest(DATA).nest(IMMEDIATE)) == Some(chain)
+        let verdict = expression.nest(DATA).nest(IMMEDIATE).nest(VERDICT);
+        expression.text(NAME) == Some("immediate") && verdict.number(VERDICT_CODE) == Some(RETURN)
     })
 }
 
@@ -189,18 +213,6 @@ pub(crate) fn compares_with(expressions: &[u8], bytes: &[u8]) -> bool {
         let expression = Reader::new(expression);
         expression.text(NAME) == Some("cmp")
             && value_of(&expression.nest(DATA).nest(COMPARED)) == Some(bytes)
-    })
-}
-
-/// What a match `comment` of iptables holds (`struct xt_comment_info`).
-pub(crate) fn matched_comment(expressions: &[u8]) -> Option<&str> {
-    const INFO: u16 = 3;
-    Reader::new(expressions).find_map(|(_, expression)| {
-        let expression = Reader::new(expression);
-        let data = expression.nest(DATA);
-        let is = expression.text(NAME) == Some("match") && data.text(1) == Some("comment");
-        let info = data.find(INFO).filter(|_| is)?;
-        std::str::from_utf8(info.split(|byte| *byte == 0).next()?).ok()
     })
 }
 
@@ -285,6 +297,11 @@ fn compare(how: u32, bytes: &[u8]) -> Attributes {
 
 /// `(x & mask) ^ 0`
 fn masked(mask: &[u8]) -> Attributes {
+    bitwise(mask, &vec![0; mask.len()])
+}
+
+/// `(x & mask) ^ xor`
+fn bitwise(mask: &[u8], xor: &[u8]) -> Attributes {
     let length = u32::try_from(mask.len()).unwrap_or_default();
     named(
         "bitwise",
@@ -293,7 +310,7 @@ fn masked(mask: &[u8]) -> Attributes {
             .with_u32(2, REGISTER_1)
             .with_u32(3, length)
             .with_nest(4, &value(mask))
-            .with_nest(5, &value(&vec![0; mask.len()])),
+            .with_nest(5, &value(xor)),
     )
 }
 

@@ -69,6 +69,7 @@ pub(crate) enum KeyType {
     Port,
     Ipv4AndPort,
     Ipv6AndPort,
+    LinkPair,
 }
 
 impl KeyType {
@@ -98,6 +99,7 @@ impl KeyType {
             Self::Port => (PROTOCOL_AND_PORT, 8, 0),
             Self::Ipv4AndPort => (ADDRESS4 << 12 | PROTOCOL_AND_PORT, 12, 0),
             Self::Ipv6AndPort => (ADDRESS6 << 12 | PROTOCOL_AND_PORT, 24, 0),
+            Self::LinkPair => (IFNAME << 6 | IFNAME, 32, 0),
         }
     }
 }

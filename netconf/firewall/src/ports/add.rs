@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use cni::{Attachment, Code, Error};
-use kernel::netfilter::{Attributes, Object, Request, Socket};
+use kernel::netfilter::{Object, Request, Socket};
 
 use super::group::Group;
 use super::layout::{self, EVERYBODY, PORTS};
@@ -12,8 +12,9 @@ use super::listing::{self, owner_of};
 use super::remove::Removal;
 use super::wanted::{Item, Mapping, Wanted};
 use crate::conntrack;
-use crate::nft::{self, Element, Key, Rule, Set, Table};
+use crate::nft::{self, Element, Key, Set, Table};
 use crate::owner;
+use crate::part::Part;
 use crate::remove::ATTEMPTS;
 use crate::socket::with_socket;
 
@@ -89,42 +90,20 @@ pub fn add(wanted: &Wanted) -> Result<Option<kernel::Error>, Failure> {
     Ok(forgotten.err())
 }
 
-/// A part of the layout: a chain, its rules, and what makes it.
-struct Part {
-    chain: String,
-    rules: Vec<Vec<Attributes>>,
-    group: Option<Group>,
-}
-
-impl Part {
-    fn all(groups: &[Group]) -> Vec<Self> {
-        let base = layout::chains().into_iter().map(|(chain, _, _, rules)| Self {
-            chain: chain.to_owned(),
-            rules,
-            group: None,
-        });
-        let groups = groups.iter().flat_map(|group| {
-            let chains = group.chains().into_iter();
-            chains.map(move |(chain, rules)| Self { chain, rules, group: Some(group.clone()) })
-        });
-        base.chain(groups).collect()
-    }
-
-    /// True when the chain has its rules and no others.
-    fn is_whole(&self, socket: &mut Socket) -> kernel::Result<bool> {
-        match socket.dump(&PORTS.rules(&self.chain)) {
-            Ok(listed) => Ok(Rule::are(&listed, &self.rules)),
-            Err(error) if error.errno() == libc::EAGAIN => Ok(false),
-            Err(error) => Err(error),
-        }
-    }
-
-    fn create(&self) -> Vec<Request> {
-        match &self.group {
-            None => layout::table(PORTS),
-            Some(group) => group.create(PORTS),
-        }
-    }
+/// The parts of the layout that the mappings depend on.
+fn parts(groups: &[Group]) -> Vec<Part<'_>> {
+    let base = layout::chains().into_iter().map(|(chain, _, _, rules)| {
+        let create = || layout::table(PORTS);
+        Part { table: PORTS, chain: chain.to_owned(), rules, create: Box::new(create) }
+    });
+    let groups = groups.iter().flat_map(|group| {
+        let part = move |(chain, rules)| {
+            let create = move || group.create(PORTS);
+            Part { table: PORTS, chain, rules, create: Box::new(create) }
+        };
+        group.chains().into_iter().map(part)
+    });
+    base.chain(groups).collect()
 }
 
 /// What has to be sent.
@@ -156,7 +135,7 @@ impl Change {
     ) -> Result<Self, Failure> {
         let owner = wanted.owner();
         let groups = wanted.groups();
-        let parts = Part::all(&groups);
+        let parts = parts(&groups);
         let attachments = layout::attachments(PORTS);
         let Some(digest) = layout::digest(&owner) else {
             let error = Error::new(Code::INTERNAL, "a digest is not a name");
@@ -175,7 +154,7 @@ impl Change {
         let mut batch = Vec::new();
         for (part, chain) in parts.iter().zip(found.by_ref()) {
             if everything || chain.is_none() || !part.is_whole(socket)? {
-                batch.extend(part.create());
+                batch.extend((part.create)());
             }
         }
         let mut removed = Vec::new();

@@ -10,7 +10,7 @@ use super::condition::Conditions;
 use super::layout::{self, PORTS, WAYS};
 use super::wanted::Mapping;
 use crate::layout::{SOURCE_NAT, filled};
-use crate::nft::expression::{self, Address, translation};
+use crate::nft::expression::{self, Address, connection};
 use crate::nft::{Holds, KeyType, Set, Table};
 use crate::owner;
 
@@ -116,7 +116,7 @@ impl Group {
     fn masquerade(&self, source: Option<IpNetwork>) -> Vec<Attributes> {
         let v6 = self.is_v6();
         let mut rule = Vec::from(expression::of_family(v6));
-        rule.extend(translation::was_translated());
+        rule.extend(connection::was_translated());
         rule.push(expression::address(v6, Address::Destination));
         rule.push(expression::in_set(&self.name()));
         if let Some(source) = source {

@@ -7,10 +7,10 @@
 use cni::Attachment;
 use kernel::Result;
 
-use super::reference::{DESTINATIONS, chains, removal};
+use super::reference::{DESTINATIONS, chains};
 use super::wanted::{Mapping, Snat, Wanted};
 use crate::conntrack;
-use crate::iptables::{Tool, has_chain, jumps_to, quoted};
+use crate::iptables::{Iptables, Listing, quoted};
 
 const NAT: &str = "nat";
 const SET_MARK: &str = "CNI-HOSTPORT-SETMARK";
@@ -36,9 +36,9 @@ type Line = (String, Vec<String>);
 pub fn add(wanted: &Wanted, options: &Options) -> Result<Option<kernel::Error>> {
     for v6 in [false, true] {
         let Some(rules) = Rules::of(wanted, options, v6) else { continue };
-        let tool = Tool::find(v6)?;
+        let tool = Iptables::find(v6)?;
         let listed = tool.list(NAT)?;
-        tool.restore(NAT, &rules.change(&listed))?;
+        tool.change(NAT, &rules.change(&listed))?;
     }
     Ok(conntrack::forget_ports(wanted).err())
 }
@@ -48,11 +48,11 @@ pub fn check(wanted: &Wanted, options: &Options) -> Result<Vec<String>> {
     let mut differences = Vec::new();
     for v6 in [false, true] {
         let Some(rules) = Rules::of(wanted, options, v6) else { continue };
-        let tool = Tool::find(v6)?;
+        let tool = Iptables::find(v6)?;
         let listed = tool.list(NAT)?;
         let own = std::iter::once(rules.chain.as_str());
         let missing: Vec<_> =
-            own.chain(rules.chains.iter().copied()).filter(|c| !has_chain(&listed, c)).collect();
+            own.chain(rules.chains.iter().copied()).filter(|c| !listed.has_chain(c)).collect();
         if !missing.is_empty() {
             let missing = missing.iter().map(|c| format!("the chain {c} of iptables is missing"));
             differences.extend(missing);
@@ -71,7 +71,7 @@ pub fn check(wanted: &Wanted, options: &Options) -> Result<Vec<String>> {
 
 /// Fails when iptables cannot be executed.
 pub fn status() -> Result<()> {
-    Tool::find(false)?.list(NAT).map(drop)
+    Iptables::find(false)?.list(NAT).map(drop)
 }
 
 /// The rules of a family.
@@ -182,16 +182,14 @@ impl Rules {
     }
 
     /// What to tell iptables-restore, given what is listed. The attachment's chain is made anew.
-    fn change(&self, listed: &str) -> Vec<String> {
-        let mut change: Vec<String> = removal(listed, &self.chain, DESTINATIONS);
-        let missing = self.chains.iter().filter(|chain| !has_chain(listed, chain));
+    fn change(&self, listed: &Listing) -> Vec<String> {
+        let mut change: Vec<String> = listed.removal(&self.chain, DESTINATIONS);
+        let missing = self.chains.iter().filter(|chain| !listed.has_chain(chain));
         change.extend(missing.map(|chain| format!("-N {chain}")));
         change.push(format!("-N {}", self.chain));
         for ((chain, line), end) in &self.shared {
-            let beginning = format!("-A {chain} ");
-            let there = listed.lines().filter(|l| l.starts_with(&beginning)).any(|l| {
-                l.ends_with(end) || (end.starts_with("-j CNI-") && jumps_to(l, MASQUERADE))
-            });
+            let leads = end.starts_with("-j CNI-") && listed.leads(chain, MASQUERADE).is_some();
+            let there = leads || listed.rules(chain).any(|rule| rule.ends_with(end));
             if !there {
                 // What marks must be masqueraded before others look at it.
                 let how = if chain == "POSTROUTING" { "-I" } else { "-A" };

@@ -50,7 +50,7 @@ use kernel::netfilter::{Attributes, Request};
 
 use crate::layout::filled;
 use crate::nft::expression::condition::{self, Way};
-use crate::nft::expression::{self, translation};
+use crate::nft::expression::{self, connection, translation};
 use crate::nft::{Holds, Hook, INET, Key, KeyType, Set, Table};
 use crate::owner;
 
@@ -144,8 +144,8 @@ fn strangers() -> Vec<Attributes> {
     let loopback = Ipv4Network::new([127, 0, 0, 0].into(), 8).ok().map(IpNetwork::V4);
     let mut rule: Vec<_> = loopback.into_iter().flat_map(expression::destination_in).collect();
     rule.extend(condition::link(Way::In, "lo", true));
-    rule.extend(translation::is_new());
-    rule.extend(translation::was_not_translated());
+    rule.extend(connection::is_new());
+    rule.extend(connection::was_not_translated());
     rule.push(expression::verdict(expression::DROP));
     rule
 }

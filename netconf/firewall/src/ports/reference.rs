@@ -13,7 +13,7 @@ use cni::{Attachment, ContainerId, IfName, NetworkName};
 use kernel::Result;
 use kernel::netfilter::{Request, Socket};
 
-use crate::iptables::{Tool, has_chain, jumps_to};
+use crate::iptables::{Iptables, comment_of};
 use crate::nft::{IPV4, IPV6, Rule, Table, expression};
 use crate::owner;
 use crate::reference::{IP_NAT, IP6_NAT, settle};
@@ -125,14 +125,11 @@ fn remove_chain(socket: &mut Socket, table: Table, chain: &str, from: &str) -> R
 pub(super) fn del_legacy(Attachment { network, container, .. }: &Attachment) -> Result<()> {
     let chains = chains(network, container);
     let mut done = Ok(());
-    for tool in [false, true].iter().filter_map(|v6| Tool::legacy(*v6, "nat")) {
+    for tool in [false, true].iter().filter_map(|v6| Iptables::legacy(*v6, "nat")) {
         let change = tool.list("nat").map(|listed| {
-            chains
-                .iter()
-                .flat_map(|(chain, from)| removal(&listed, chain, from))
-                .collect::<Vec<_>>()
+            chains.iter().flat_map(|(chain, from)| listed.removal(chain, from)).collect::<Vec<_>>()
         });
-        done = done.and(change.and_then(|change| tool.restore("nat", &change)));
+        done = done.and(change.and_then(|change| tool.change("nat", &change)));
     }
     done
 }
@@ -165,16 +162,15 @@ pub(super) fn gc_legacy(
     valid: &BTreeSet<(ContainerId, IfName)>,
 ) -> Result<()> {
     let mut done = Ok(());
-    for tool in [false, true].iter().filter_map(|v6| Tool::legacy(*v6, "nat")) {
+    for tool in [false, true].iter().filter_map(|v6| Iptables::legacy(*v6, "nat")) {
         let change = tool.list("nat").map(|listed| {
             let gone: BTreeSet<_> = listed
-                .lines()
-                .filter_map(|line| line.strip_prefix("-A ")?.strip_prefix(DESTINATIONS))
-                .filter_map(|rule| gone(&rule.replace("\\\"", "\""), network, valid))
+                .rules(DESTINATIONS)
+                .filter_map(|rule| gone(&comment_of(rule)?, network, valid))
                 .collect();
-            gone.iter().flat_map(|chain| removal(&listed, chain, DESTINATIONS)).collect::<Vec<_>>()
+            gone.iter().flat_map(|chain| listed.removal(chain, DESTINATIONS)).collect::<Vec<_>>()
         });
-        done = done.and(change.and_then(|change| tool.restore("nat", &change)));
+        done = done.and(change.and_then(|change| tool.change("nat", &change)));
     }
     done
 }
@@ -191,17 +187,4 @@ fn gone(
     let is_gone = !valid.iter().any(|(id, _)| *id == container);
     let [(chain, _), _] = chains(network, &container);
     is_gone.then_some(chain)
-}
-
-/// What to tell iptables-restore, given what `iptables -S` tells.
-pub(super) fn removal(listed: &str, chain: &str, from: &str) -> Vec<String> {
-    if !has_chain(listed, chain) {
-        return Vec::new();
-    }
-    let beginning = format!("-A {from} ");
-    let jumps = listed.lines().filter_map(|line| line.strip_prefix(&beginning));
-    let jumps = jumps.filter(|rule| jumps_to(rule, chain));
-    let mut change: Vec<_> = jumps.map(|rule| format!("-D {from} {rule}")).collect();
-    change.extend([format!("-F {chain}"), format!("-X {chain}")]);
-    change
 }

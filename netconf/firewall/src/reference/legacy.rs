@@ -5,41 +5,35 @@ use std::net::IpAddr;
 
 use kernel::Result;
 
-use crate::iptables::{Tool, has_chain, jumps_to};
+use crate::iptables::{Iptables, Listing};
 
 /// Removes `chain` and the jumps to it.
 pub(super) fn del(chain: &str, addresses: &[IpAddr]) -> Result<()> {
     let mut done = Ok(());
     for v6 in [false, true] {
-        if let Some(tool) = Tool::legacy(v6, "nat") {
+        if let Some(tool) = Iptables::legacy(v6, "nat") {
             done = done.and(del_of(&tool, chain, v6, addresses));
         }
     }
     done
 }
 
-fn del_of(tool: &Tool, chain: &str, v6: bool, addresses: &[IpAddr]) -> Result<()> {
+fn del_of(tool: &Iptables, chain: &str, v6: bool, addresses: &[IpAddr]) -> Result<()> {
     let listed = tool.list("nat")?;
-    tool.restore("nat", &change(&listed, chain, v6, addresses))
+    tool.change("nat", &change(&listed, chain, v6, addresses))
 }
 
 /// What to tell iptables-restore, given what `iptables -S` tells; nothing when the chain is not
 /// there. The jumps for the known addresses go, all where none is known; the chain goes with the
 /// last.
-fn change(listed: &str, chain: &str, v6: bool, addresses: &[IpAddr]) -> Vec<String> {
-    if !has_chain(listed, chain) {
+fn change(listed: &Listing, chain: &str, v6: bool, addresses: &[IpAddr]) -> Vec<String> {
+    if !listed.has_chain(chain) {
         return Vec::new();
     }
-    let jumps: Vec<&str> = listed
-        .lines()
-        .filter_map(|line| line.strip_prefix("-A POSTROUTING "))
-        .filter(|rule| jumps_to(rule, chain))
-        .collect();
     let prefix = if v6 { 128 } else { 32 };
     let source = |a: &IpAddr| format!("-s {a}/{prefix} ");
-    let (its, others): (Vec<&str>, Vec<&str>) = jumps
-        .iter()
-        .copied()
+    let (its, others): (Vec<&str>, Vec<&str>) = listed
+        .jumps("POSTROUTING", chain)
         .partition(|rule| addresses.iter().any(|a| rule.starts_with(&source(a))));
     let (its, others) = if its.is_empty() { (others, its) } else { (its, others) };
     let mut change: Vec<_> = its.iter().map(|rule| format!("-D POSTROUTING {rule}")).collect();
@@ -64,7 +58,7 @@ mod tests {
 
     #[test]
     fn an_interface_that_shares_its_chain_loses_its_own_jump_alone() {
-        let change = change(LISTED, "CNI-a", false, &["10.1.0.3".parse().unwrap()]);
+        let change = change(&Listing::new(LISTED), "CNI-a", false, &["10.1.0.3".parse().unwrap()]);
         let change = change.join("\n");
         assert!(change.contains("-D POSTROUTING -s 10.1.0.3/32"), "{change}");
         assert!(!change.contains("10.1.0.2") && !change.contains("-X"), "{change}");
@@ -73,10 +67,10 @@ mod tests {
     #[test]
     fn without_known_addresses_all_jumps_and_the_chain_go() {
         for addresses in [&[][..], &["10.1.0.9".parse().unwrap()]] {
-            let change = change(LISTED, "CNI-a", false, addresses).join("\n");
+            let change = change(&Listing::new(LISTED), "CNI-a", false, addresses).join("\n");
             assert_eq!(change.matches("-D POSTROUTING").count(), 2, "{change}");
             assert!(change.contains("-F CNI-a\n-X CNI-a"), "{change}");
         }
-        assert!(change(LISTED, "CNI-b", false, &[]).is_empty());
+        assert!(change(&Listing::new(LISTED), "CNI-b", false, &[]).is_empty());
     }
 }

@@ -3,7 +3,7 @@
 use ipnetwork::IpNetwork;
 use kernel::netfilter::Attributes;
 
-use super::{Address, compared, equal, loaded, meta, unequal};
+use super::{Address, INPUT_NAME, MARK, OUTPUT_NAME, compared, equal, loaded, meta, unequal};
 
 /// What of a packet's way is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,8 +23,6 @@ pub(crate) fn address_in(which: Address, network: IpNetwork, not: bool) -> Vec<A
 
 /// `iifname [!=] NAME`; a `*` at the name's end stands for any rest.
 pub(crate) fn link(way: Way, name: &str, not: bool) -> Vec<Attributes> {
-    const INPUT_NAME: u32 = 6; // NFT_META_IIFNAME
-    const OUTPUT_NAME: u32 = 7; // NFT_META_OIFNAME
     let key = if way == Way::In { INPUT_NAME } else { OUTPUT_NAME };
     let mut bytes = name.as_bytes().to_vec();
     match bytes.strip_suffix(b"*") {
@@ -36,7 +34,6 @@ pub(crate) fn link(way: Way, name: &str, not: bool) -> Vec<Attributes> {
 
 /// `meta mark [!=] MARK`
 pub(crate) fn mark(mark: u32, not: bool) -> Vec<Attributes> {
-    const MARK: u32 = 3; // NFT_META_MARK
     vec![meta(MARK), against(&mark.to_ne_bytes(), not)]
 }
 

@@ -1,13 +1,11 @@
-//! Destination NAT by a map from ports to endpoints, and telling what was translated.
+//! Destination NAT by a map from ports to endpoints.
 //!
 //! nft numbers a register by its place in units of 16 bytes where it can and in units of four
 //! where it must, and so does the kernel when it lists them.
 
 use kernel::netfilter::Attributes;
 
-use super::{
-    IPV4, IPV6, REGISTER_1, REGISTER_2, address, equal, masked, meta_into, named, payload, unequal,
-};
+use super::{IPV4, IPV6, REGISTER_1, REGISTER_2, address, meta_into, named, payload, unequal};
 use crate::nft::expression::Address;
 
 /// The registers of four bytes behind an IPv4 address in register 1, and behind those.
@@ -37,37 +35,6 @@ pub(crate) fn by_address_and_port(v6: bool, map: &str) -> Vec<Attributes> {
     let (behind, next) = if v6 { (REGISTER_2, BEHIND_20) } else { (BEHIND_4, BEHIND_8) };
     let key = [address(v6, Address::Destination), protocol(behind), port(next)];
     key.into_iter().chain([looked_up(map), translate(v6)]).collect()
-}
-
-/// `ct status dnat`: only what was sent on to another destination goes on.
-pub(crate) fn was_translated() -> [Attributes; 3] {
-    let [load, mask] = translated();
-    [load, mask, unequal(&[0; 4])]
-}
-
-/// `ct status ! dnat`: only the rest goes on.
-pub(crate) fn was_not_translated() -> [Attributes; 3] {
-    let [load, mask] = translated();
-    [load, mask, equal(&[0; 4])]
-}
-
-fn translated() -> [Attributes; 2] {
-    const STATUS: u32 = 2; // NFT_CT_STATUS
-    const DESTINATION_NAT: u32 = 1 << 5; // IPS_DST_NAT
-    [connection(STATUS), masked(&DESTINATION_NAT.to_ne_bytes())]
-}
-
-/// `ct state new`: only what begins a connection goes on.
-pub(crate) fn is_new() -> [Attributes; 3] {
-    const STATE: u32 = 0; // NFT_CT_STATE
-    const NEW: u32 = 1 << 3; // NF_CT_STATE_BIT(IP_CT_NEW)
-    [connection(STATE), masked(&NEW.to_ne_bytes()), unequal(&[0; 4])]
-}
-
-/// Something of the tracked connection, loaded.
-fn connection(key: u32) -> Attributes {
-    const KEY: u16 = 2;
-    named("ct", &Attributes::new().with_u32(1, REGISTER_1).with_u32(KEY, key))
 }
 
 fn protocol(register: u32) -> Attributes {
