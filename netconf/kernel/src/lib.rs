@@ -27,6 +27,7 @@ pub mod regular;
 pub mod route;
 mod socket;
 pub mod sysctl;
+pub mod tc;
 
 pub use boot::boot_id;
 pub use error::{Error, Result};

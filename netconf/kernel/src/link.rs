@@ -5,6 +5,7 @@ mod announce;
 mod bridge;
 mod delete;
 mod get;
+mod ifb;
 mod ipip;
 mod port;
 mod relocate;
@@ -21,12 +22,13 @@ pub use bridge::{create as create_bridge, set_vlan_filtering};
 pub use delete::{delete, delete_by_name};
 pub use get::{get, get_by_index, list};
 pub(crate) use get::{read, request_by_index};
+pub use ifb::create as create_ifb;
 pub use ipip::{Ipip, change as change_ipip, create as create_ipip};
 pub use port::{PortOptions, set_port};
 pub use relocate::relocate;
 pub use set::{
     clear_alias, disable_address_generation, set_alias, set_all_multicast, set_down, set_mac,
-    set_mtu, set_name, set_promiscuous, set_up, set_up_notifying,
+    set_mtu, set_name, set_promiscuous, set_tx_queue_length, set_up, set_up_notifying,
 };
 pub use veth::{Veth, create as create_veth};
 pub use vf::{
@@ -53,6 +55,8 @@ pub struct Link {
     pub mac: Option<MacAddr>,
     /// Its MTU in bytes.
     pub mtu: u32,
+    /// The packets that its queue takes (`txqueuelen`).
+    pub tx_queue_length: u32,
     /// Administratively up (`IFF_UP`).
     pub up: bool,
     /// Able to carry packets: operational state up or unknown.
@@ -97,6 +101,7 @@ mod attribute {
     pub const MTU: u16 = 4;
     pub const LINK: u16 = 5;
     pub const MASTER: u16 = 10;
+    pub const TX_QUEUE_LENGTH: u16 = 13;
     pub const OPERATIONAL_STATE: u16 = 16;
     pub const INFO: u16 = 18;
     pub const ALIAS: u16 = 20;
@@ -170,6 +175,9 @@ impl Link {
                 attribute::ALIAS => link.alias = Some(attributes::text(value)),
                 attribute::ADDRESS => link.mac = value.try_into().ok().map(MacAddr),
                 attribute::MTU => link.mtu = attributes::number(value)?,
+                attribute::TX_QUEUE_LENGTH => {
+                    link.tx_queue_length = attributes::number(value).unwrap_or_default();
+                }
                 attribute::MASTER => link.master = attributes::number(value),
                 attribute::LINK => link.peer = attributes::number(value),
                 attribute::LINK_NAMESPACE => link.peer_is_elsewhere = true,
