@@ -61,6 +61,9 @@ impl Example {
             if conf["ipam"]["type"] == "host-local" {
                 conf["ipam"]["dataDir"] = json!(node.leases());
             }
+            if conf["type"] == "tuning" {
+                conf["dataDir"] = json!(node.directory().join("tuning"));
+            }
             if conf["type"] == "host-device" {
                 conf["stateDir"] = json!(node.directory().join("devices"));
             }
@@ -230,7 +233,7 @@ fn what_the_readme_of_a_plugin_shows_is_the_example_it_names() {
     if !are_here() {
         return;
     }
-    for plugin in ["bridge", "ptp", "loopback", "host-device"] {
+    for plugin in ["bridge", "ptp", "loopback", "host-device", "tuning"] {
         let readme = directory().join("../plugins").join(plugin).join("README.md");
         let text = fs::read_to_string(&readme).expect("a README");
         let (_, rest) = text.split_once("```json\n").expect("an example");

@@ -5,5 +5,6 @@
 //! `CNI_IFNAME` of the container.
 
 mod previous;
+pub mod tuning;
 
 pub use previous::{inside, peer, previous};
