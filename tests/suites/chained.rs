@@ -73,9 +73,7 @@ impl Ground {
 
     /// What is on the node.
     pub fn outside(&self) -> String {
-        let mut text = shown("node", &self.node.snapshot());
-        text += &queues(&self.node);
-        text
+        shown("node", &self.node.snapshot())
     }
 
     /// The container goes, and the first plugin's DEL with it: the node must be as before it came.
@@ -152,30 +150,41 @@ fn ready(plugin: Plugin) -> (Ground, Value, String) {
     (ground, conf, idle)
 }
 
-/// ADD at every point.
+/// ADD at every point, each in a container of its own.
 pub fn adds(plugin: Plugin) {
     for fault in [Fault::Fail, Fault::Die] {
-        let (ground, conf, idle) = ready(plugin);
+        let (ground, conf, _) = ready(plugin);
         let node = &ground.node;
-        let call = node.add_call(&ground.with_result(&conf), &ground.pod, "eth0");
-        let unheard = node.unheard(&ground.with_result(&conf), &ground.pod);
-        let count = points(&call);
-        node.del(&unheard).ok();
+        let count = {
+            let (pod, first) = ground.another();
+            let conf = with(conf.clone(), json!({"prevResult": first.result}));
+            let count = points(&node.add_call(&conf, &pod, "eth0"));
+            node.del(&node.unheard(&conf, &pod)).ok();
+            node.del(&first).ok();
+            count
+        };
         for at in 1..=count {
             let what = format!("ADD with {}", fault.order(at));
-            let output = call.clone().fault(&fault.order(at)).run();
+            let (pod, first) = ground.another();
+            let conf = with(conf.clone(), json!({"prevResult": first.result}));
+            let unheard = node.unheard(&conf, &pod);
+            let state = || ground.outside() + &inside(&pod);
+            let idle = (state(), queues(node));
+            let output = node.add_call(&conf, &pod, "eth0").fault(&fault.order(at)).run();
             obeyed(&what, fault, &output);
             if fault == Fault::Fail && !output.succeeded() {
-                same(&format!("{what} left ({output})"), &idle, &ground.state());
+                same(&format!("{what} left ({output})"), &idle.0, &state());
+                same(&format!("{what} left ({output})"), &idle.1, &queues(node));
             }
             node.del(&unheard).ok();
-            same(&format!("after {what} and a DEL"), &idle, &ground.state());
+            same(&format!("after {what} and a DEL"), &idle.0, &state());
             if fault == Fault::Die {
-                let attached = ground.attach(&conf);
+                let attached = node.attach(&conf, &pod);
                 node.check(&attached).ok();
                 node.del(&attached).ok();
-                same(&format!("after {what}, an ADD and a DEL"), &idle, &ground.state());
+                same(&format!("after {what}, an ADD and a DEL"), &idle.0, &state());
             }
+            node.del(&first).ok();
         }
     }
 }

@@ -233,7 +233,7 @@ fn what_the_readme_of_a_plugin_shows_is_the_example_it_names() {
     if !are_here() {
         return;
     }
-    for plugin in ["bridge", "ptp", "loopback", "host-device", "tuning"] {
+    for plugin in ["bridge", "ptp", "loopback", "host-device", "tuning", "bandwidth"] {
         let readme = directory().join("../plugins").join(plugin).join("README.md");
         let text = fs::read_to_string(&readme).expect("a README");
         let (_, rest) = text.split_once("```json\n").expect("an example");

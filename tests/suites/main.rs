@@ -10,6 +10,7 @@
 mod agent;
 mod architecture;
 mod bad_input;
+mod bandwidth;
 mod bridge;
 mod chained;
 mod concurrent;

@@ -4,6 +4,7 @@
 //! They give the previous result on, with what they changed of it, and work on the interface
 //! `CNI_IFNAME` of the container.
 
+pub mod bandwidth;
 mod previous;
 pub mod tuning;
 
