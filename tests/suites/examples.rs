@@ -49,6 +49,10 @@ impl Example {
         self.plugins().any(|p| p.get("vlan").is_some() || p.get("vlanTrunk").is_some())
     }
 
+    fn needs_vrf(&self) -> bool {
+        self.plugins().any(|p| p["type"] == "vrf")
+    }
+
     fn plugins(&self) -> impl DoubleEndedIterator<Item = &Value> {
         self.list["plugins"].as_array().expect("plugins").iter()
     }
@@ -206,7 +210,13 @@ fn try_those(choose: impl Fn(&Example) -> bool) {
 #[test]
 fn every_example_serves_containers_and_leaves_nothing() {
     need!(Nft);
-    try_those(|example| !example.needs_vlans());
+    try_those(|example| !example.needs_vlans() && !example.needs_vrf());
+}
+
+#[test]
+fn every_example_with_a_vrf_serves_containers_and_leaves_nothing() {
+    need!(Nft, Vrf);
+    try_those(Example::needs_vrf);
 }
 
 #[test]
@@ -233,7 +243,8 @@ fn what_the_readme_of_a_plugin_shows_is_the_example_it_names() {
     if !are_here() {
         return;
     }
-    for plugin in ["bridge", "ptp", "loopback", "host-device", "tuning", "bandwidth"] {
+    for plugin in ["bridge", "ptp", "loopback", "host-device", "tuning", "bandwidth", "sbr", "vrf"]
+    {
         let readme = directory().join("../plugins").join(plugin).join("README.md");
         let text = fs::read_to_string(&readme).expect("a README");
         let (_, rest) = text.split_once("```json\n").expect("an example");

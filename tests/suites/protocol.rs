@@ -14,8 +14,10 @@ pub const EXECUTABLES: &[&str] = &[
     "ipip",
     "loopback",
     "ptp",
+    "sbr",
     "static",
     "tuning",
+    "vrf",
     "vxlan",
 ];
 
@@ -23,6 +25,7 @@ pub const EXECUTABLES: &[&str] = &[
 fn spoken(plugin: &str) -> &'static [&'static str] {
     let oldest = match plugin {
         "bandwidth" => "0.3.0",
+        "vrf" => "0.3.1",
         _ => VERSIONS[0],
     };
     let at = VERSIONS.iter().position(|version| *version == oldest).expect("a version");
@@ -36,8 +39,12 @@ pub fn sample(node: &Node, plugin: &str, version: &str) -> Value {
     let host_local = node.host_local(&["10.1.0.0/24"]);
     let addresses = json!([{"address": "10.1.0.5/24", "gateway": "10.1.0.1"}]);
     let ipam = match plugin {
-        "bandwidth" | "loopback" | "tuning" => {
+        "bandwidth" | "loopback" | "sbr" | "tuning" => {
             return json!({"cniVersion": version, "name": "net", "type": plugin});
+        }
+        "vrf" => {
+            let name = json!({"vrfname": "red"});
+            return with(json!({"cniVersion": version, "name": "net", "type": plugin}), name);
         }
         "static" => json!({"type": "static", "addresses": addresses}),
         _ => host_local,
@@ -273,7 +280,12 @@ fn errors_carry_the_version_of_the_configuration() {
 #[test]
 fn status_of_a_plugin_that_can_serve_says_nothing() {
     each(|node, _, plugin| {
-        if plugin == "ipip" && Feature::Ipip.missing().is_some() {
+        let needed = match plugin {
+            "ipip" => Some(Feature::Ipip),
+            "vrf" => Some(Feature::Vrf),
+            _ => None,
+        };
+        if needed.is_some_and(|feature| feature.missing().is_some()) {
             return;
         }
         let conf = sample(node, plugin, "1.1.0");

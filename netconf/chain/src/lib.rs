@@ -6,6 +6,9 @@
 
 pub mod bandwidth;
 mod previous;
+pub mod sbr;
+mod tables;
 pub mod tuning;
+pub mod vrf;
 
 pub use previous::{inside, peer, previous};

@@ -25,6 +25,7 @@ mod netns;
 pub mod offload;
 pub mod regular;
 pub mod route;
+pub mod rule;
 mod socket;
 pub mod sysctl;
 pub mod tc;

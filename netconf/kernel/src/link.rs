@@ -13,6 +13,7 @@ mod set;
 mod veth;
 mod vf;
 mod vlan;
+mod vrf;
 mod vxlan;
 mod wait;
 
@@ -35,6 +36,7 @@ pub use vf::{
     Vf, VfLinkState, VfRate, VfSetting, VfVlan, VlanProtocol, list as list_vfs, set as set_vf,
 };
 pub use vlan::{Vlan, add as add_vlan, delete as delete_vlan, list as list_vlans};
+pub use vrf::{create as create_vrf, set_master};
 pub use vxlan::{Vxlan, change as change_vxlan, create as create_vxlan};
 pub use wait::wait_until_up;
 
@@ -92,6 +94,8 @@ pub struct Link {
     pub vxlan: Option<Vxlan>,
     /// An IPIP device's attributes.
     pub ipip: Option<Ipip>,
+    /// A VRF's table.
+    pub vrf_table: Option<u32>,
 }
 
 /// The attributes read here (`IFLA_*` of include/uapi/linux/if_link.h).
@@ -123,6 +127,8 @@ mod attribute {
     /// Inside a bridge's `INFO_DATA` (`IFLA_BR_*`).
     pub const VLAN_FILTERING: u16 = 7;
     pub const VLAN_DEFAULT_PVID: u16 = 39;
+    /// Inside a VRF's `INFO_DATA`.
+    pub const VRF_TABLE: u16 = 1;
     /// Inside a bridge port's `INFO_PORT_DATA` (`IFLA_BRPORT_*`).
     pub const HAIRPIN: u16 = 4;
     pub const ISOLATED: u16 = 33;
@@ -223,6 +229,11 @@ impl Link {
                 }
             }
             "vxlan" => self.vxlan = Some(Vxlan::parse(nested(attribute::INFO_DATA))),
+            "vrf" => {
+                let table =
+                    nested(attribute::INFO_DATA).find(|(kind, _)| *kind == attribute::VRF_TABLE);
+                self.vrf_table = table.and_then(|(_, value)| attributes::number(value));
+            }
             "ipip" => self.ipip = Some(Ipip::parse(nested(attribute::INFO_DATA))),
             _ => {}
         }

@@ -23,6 +23,9 @@ pub mod kind {
     pub const NEW_NEIGHBOUR: u16 = 28;
     pub const DELETE_NEIGHBOUR: u16 = 29;
     pub const GET_NEIGHBOUR: u16 = 30;
+    pub const NEW_RULE: u16 = 32;
+    pub const DELETE_RULE: u16 = 33;
+    pub const GET_RULE: u16 = 34;
     pub const NEW_QDISC: u16 = 36;
     pub const DELETE_QDISC: u16 = 37;
     pub const GET_QDISC: u16 = 38;

@@ -19,6 +19,8 @@ pub enum Feature {
     Vlan,
     /// `type vxlan`
     Vxlan,
+    /// `type vrf`
+    Vrf,
     /// `type ipip`
     Ipip,
     /// The tool `ethtool`.
@@ -66,6 +68,7 @@ impl Feature {
                 "ip link add link a0 name a0.5 type vlan id 5",
             ]),
             Self::Vxlan => tries(&["ip link add x0 type vxlan id 1 dstport 4789"]),
+            Self::Vrf => tries(&["ip link add r0 type vrf table 5"]),
             Self::Ipip => tries(&["ip link add i0 type ipip local 192.0.2.1"]),
             Self::Ethtool => has_tool("ethtool"),
             Self::Nft => has_tool("nft"),
@@ -84,6 +87,7 @@ impl Feature {
             Self::Dummy => "the kernel has no dummy devices",
             Self::Vlan => "the kernel has no VLAN devices",
             Self::Vxlan => "the kernel has no VXLAN",
+            Self::Vrf => "the kernel has no VRF",
             Self::Etcd => "there is no etcd, or podwire was built without it",
             Self::Ipip => "the kernel has no IPIP",
             Self::Ethtool => "ethtool is not installed",
