@@ -366,7 +366,9 @@ fn what_the_reference_made_is_deleted() {
     // Its CHECK of bridge fails behind it.
     ground.node.check(&ground.first).ok();
     ground.node.del(&attached).ok();
-    assert_eq!(routes(&ground.pod, "10.1.0.3", "100"), [""; 0]);
+    for (ip, table) in [("10.1.0.3", "100"), ("fd00:1::3", "100"), ("fd00:1::3", "101")] {
+        assert_eq!(routes(&ground.pod, ip, table), [""; 0]);
+    }
     for ip in attached.ips() {
         assert_eq!(table(&ground.pod, &ip), None);
     }

@@ -44,10 +44,14 @@ pub fn forget(
         let ours: Vec<&Rule> = rules.iter().filter(ours).collect();
         for rule in &ours {
             let others = rule.protocol == PROTOCOL_OF_RULES || table == Some(rule.table);
-            let trouble = match link.filter(|_| !others) {
-                Some(link) => bring_back(socket, link, ipv6, rule),
-                None => Vec::new(),
-            };
+            let mut trouble = Vec::new();
+            if let Some(link) = link.filter(|_| !others) {
+                trouble.extend(bring_back(socket, link, ipv6, rule));
+                if rule.protocol != PROTOCOL {
+                    // The reference puts routes of either family into a table.
+                    trouble.extend(bring_back(socket, link, !ipv6, rule));
+                }
+            }
             let whole = trouble.is_empty();
             errors.extend(trouble);
             // Last, so that a DEL that is broken off, or repeated, finds the table again.
