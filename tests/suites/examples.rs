@@ -64,6 +64,8 @@ impl Example {
             let kind = conf["type"].as_str().expect("type");
             if kind == "host-device" || SINGLE.contains(&kind) {
                 conf["stateDir"] = json!(node.directory().join("state"));
+            } else if kind == "tuning" {
+                conf["dataDir"] = json!(node.directory().join("tuning"));
             }
             conf
         };
@@ -174,7 +176,12 @@ impl Example {
         }
 
         for ip in last.result["ips"].as_array().into_iter().flatten() {
-            if let Some(gateway) = ip["gateway"].as_str() {
+            if self.is_of("vrf") {
+                // Whoever pings from within would have to choose the VRF.
+                let own = ip["address"].as_str().and_then(|a| a.split('/').next());
+                let own = own.expect("an address");
+                assert!(ping(node, own), "{file}: no answer from {own}");
+            } else if let Some(gateway) = ip["gateway"].as_str() {
                 assert!(ping(pod, gateway), "{file}: no answer from {gateway}");
             }
         }
@@ -247,15 +254,20 @@ fn try_those(choose: impl Fn(&Example) -> bool) {
 #[test]
 fn every_example_serves_containers_and_leaves_nothing() {
     need!(Nft);
-    try_those(|example| !example.needs_vlans() && !SINGLE.iter().any(|kind| example.is_of(kind)));
+    let of_its_own = |example: &Example| {
+        example.needs_vlans()
+            || example.is_of("vrf")
+            || SINGLE.iter().any(|kind| example.is_of(kind))
+    };
+    try_those(|example| !of_its_own(example));
 }
 
 macro_rules! of_kind {
-    ($($name:ident $feature:ident: $kind:literal;)+) => {
+    ($($name:ident $($feature:ident)+: $kind:literal;)+) => {
         $(
             #[test]
             fn $name() {
-                need!($feature);
+                need!($($feature),+);
                 try_those(|example| example.is_of($kind));
             }
         )+
@@ -268,6 +280,7 @@ of_kind! {
     the_examples_of_macvlan_serve_containers_and_leave_nothing Macvlan: "macvlan";
     the_examples_of_tap_serve_containers_and_leave_nothing Tap: "tap";
     the_examples_of_vlan_serve_containers_and_leave_nothing Vlan: "vlan";
+    the_examples_of_vrf_serve_containers_and_leave_nothing Nft Vrf: "vrf";
 }
 
 #[test]
@@ -290,7 +303,18 @@ fn every_example_is_of_a_known_version_and_told_of_in_the_readme() {
 }
 
 /// Those whose READMEs show an example, besides `SINGLE`.
-const PLUGINS: &[&str] = &["bridge", "firewall", "host-device", "loopback", "portmap", "ptp"];
+const PLUGINS: &[&str] = &[
+    "bandwidth",
+    "bridge",
+    "firewall",
+    "host-device",
+    "loopback",
+    "portmap",
+    "ptp",
+    "sbr",
+    "tuning",
+    "vrf",
+];
 
 #[test]
 fn what_the_readme_of_a_plugin_shows_is_the_example_it_names() {

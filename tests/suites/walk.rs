@@ -73,7 +73,7 @@ pub fn points(call: &Call<'_>) -> usize {
 /// A call that was ordered to fail says so; one that was ordered to die is dead. One may succeed
 /// in spite of a failure where it does without what failed.
 #[track_caller]
-fn obeyed(what: &str, fault: Fault, output: &testkit::Output) {
+pub fn obeyed(what: &str, fault: Fault, output: &testkit::Output) {
     match fault {
         Fault::Die => assert!(output.died(), "{what}: {output}"),
         Fault::Fail if output.succeeded() => {}

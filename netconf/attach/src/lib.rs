@@ -16,7 +16,7 @@ pub mod forwarding;
 mod gateway;
 mod guard;
 pub mod lease;
-mod owner;
+pub mod owner;
 pub mod ptp;
 mod router;
 pub mod single;

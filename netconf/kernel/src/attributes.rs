@@ -1,4 +1,4 @@
-//! Reading attributes out of a message without knowing all of them. A link has some eighty, most of
+//! Reading attributes out of a message and putting them in, without knowing all of them. A link has some eighty, most of
 //! them of kinds that we never look at; parsers for all of them would be a fifth of an executable.
 
 use std::net::IpAddr;
@@ -18,6 +18,14 @@ pub fn of(bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
         rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
         Some((kind, value))
     })
+}
+
+/// An attribute, padded as the next one needs it.
+pub fn nest(kind: u16, value: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(4 + value.len()).unwrap_or(u16::MAX);
+    let mut bytes = [&length.to_ne_bytes(), &kind.to_ne_bytes(), value].concat();
+    bytes.resize(bytes.len().next_multiple_of(4), 0);
+    bytes
 }
 
 /// A text, up to its NUL.

@@ -25,9 +25,11 @@ mod netns;
 pub mod offload;
 pub mod regular;
 pub mod route;
+pub mod rule;
 pub mod selinux;
 mod socket;
 pub mod sysctl;
+pub mod tc;
 
 pub use boot::boot_id;
 pub use error::{Error, Result};

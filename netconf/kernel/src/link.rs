@@ -6,6 +6,7 @@ mod bridge;
 mod delete;
 mod dummy;
 mod get;
+mod ifb;
 mod ipip;
 mod ipvlan;
 mod macvlan;
@@ -18,6 +19,7 @@ mod veth;
 mod vf;
 mod vlan;
 mod vlan_device;
+mod vrf;
 mod vxlan;
 mod wait;
 
@@ -28,6 +30,7 @@ pub use delete::{delete, delete_by_name};
 pub use dummy::create as create_dummy;
 pub use get::{get, get_by_index, list};
 pub(crate) use get::{read, request_by_index};
+pub use ifb::create as create_ifb;
 pub use ipip::{Ipip, change as change_ipip, create as create_ipip};
 pub use ipvlan::{IpvlanMode, create as create_ipvlan};
 pub use macvlan::{Macvlan, MacvlanMode, create as create_macvlan};
@@ -36,7 +39,7 @@ pub use port::{PortOptions, set_port};
 pub use relocate::relocate;
 pub use set::{
     clear_alias, disable_address_generation, set_alias, set_all_multicast, set_down, set_mac,
-    set_master, set_mtu, set_name, set_promiscuous, set_up, set_up_notifying,
+    set_master, set_mtu, set_name, set_promiscuous, set_tx_queue_length, set_up, set_up_notifying,
 };
 pub use tap::{Tap, Tun, create as create_tap};
 pub use veth::{Veth, create as create_veth};
@@ -45,6 +48,7 @@ pub use vf::{
 };
 pub use vlan::{Vlan, add as add_vlan, delete as delete_vlan, list as list_vlans};
 pub use vlan_device::create as create_vlan_device;
+pub use vrf::create as create_vrf;
 pub use vxlan::{Vxlan, change as change_vxlan, create as create_vxlan};
 pub use wait::wait_until_up;
 
@@ -65,6 +69,8 @@ pub struct Link {
     pub mac: Option<MacAddr>,
     /// Its MTU in bytes.
     pub mtu: u32,
+    /// The packets that its queue takes (`txqueuelen`).
+    pub tx_queue_length: u32,
     /// Administratively up (`IFF_UP`).
     pub up: bool,
     /// Able to carry packets: operational state up or unknown.
@@ -108,6 +114,8 @@ pub struct Link {
     pub vlan_id: Option<u16>,
     /// A TUN or TAP device's attributes.
     pub tun: Option<Tun>,
+    /// A VRF's table.
+    pub vrf_table: Option<u32>,
 }
 
 /// The attributes read here (`IFLA_*` of include/uapi/linux/if_link.h).
@@ -117,6 +125,7 @@ mod attribute {
     pub const MTU: u16 = 4;
     pub const LINK: u16 = 5;
     pub const MASTER: u16 = 10;
+    pub const TX_QUEUE_LENGTH: u16 = 13;
     pub const OPERATIONAL_STATE: u16 = 16;
     pub const INFO: u16 = 18;
     pub const ALIAS: u16 = 20;
@@ -138,6 +147,8 @@ mod attribute {
     /// Inside a bridge's `INFO_DATA` (`IFLA_BR_*`).
     pub const VLAN_FILTERING: u16 = 7;
     pub const VLAN_DEFAULT_PVID: u16 = 39;
+    /// Inside a VRF's `INFO_DATA`.
+    pub const VRF_TABLE: u16 = 1;
     /// Inside a bridge port's `INFO_PORT_DATA` (`IFLA_BRPORT_*`).
     pub const HAIRPIN: u16 = 4;
     pub const ISOLATED: u16 = 33;
@@ -190,6 +201,9 @@ impl Link {
                 attribute::ALIAS => link.alias = Some(attributes::text(value)),
                 attribute::ADDRESS => link.mac = value.try_into().ok().map(MacAddr),
                 attribute::MTU => link.mtu = attributes::number(value)?,
+                attribute::TX_QUEUE_LENGTH => {
+                    link.tx_queue_length = attributes::number(value).unwrap_or_default();
+                }
                 attribute::MASTER => link.master = attributes::number(value),
                 attribute::LINK => link.peer = attributes::number(value),
                 attribute::LINK_NAMESPACE => link.peer_is_elsewhere = true,
@@ -235,6 +249,11 @@ impl Link {
                 }
             }
             "vxlan" => self.vxlan = Some(Vxlan::parse(nested(attribute::INFO_DATA))),
+            "vrf" => {
+                let table =
+                    nested(attribute::INFO_DATA).find(|(kind, _)| *kind == attribute::VRF_TABLE);
+                self.vrf_table = table.and_then(|(_, value)| attributes::number(value));
+            }
             "ipip" => self.ipip = Some(Ipip::parse(nested(attribute::INFO_DATA))),
             "macvlan" => self.macvlan = Some(Macvlan::parse(nested(attribute::INFO_DATA))),
             "ipvlan" => self.ipvlan = IpvlanMode::parse(nested(attribute::INFO_DATA)),

@@ -23,6 +23,15 @@ pub mod kind {
     pub const NEW_NEIGHBOUR: u16 = 28;
     pub const DELETE_NEIGHBOUR: u16 = 29;
     pub const GET_NEIGHBOUR: u16 = 30;
+    pub const NEW_RULE: u16 = 32;
+    pub const DELETE_RULE: u16 = 33;
+    pub const GET_RULE: u16 = 34;
+    pub const NEW_QDISC: u16 = 36;
+    pub const DELETE_QDISC: u16 = 37;
+    pub const GET_QDISC: u16 = 38;
+    pub const NEW_FILTER: u16 = 44;
+    pub const DELETE_FILTER: u16 = 45;
+    pub const GET_FILTER: u16 = 46;
     pub const NEW_CONFIGURATION: u16 = 80;
     pub const NEW_LINK_PROPERTY: u16 = 108;
     pub const DELETE_LINK_PROPERTY: u16 = 109;
@@ -52,6 +61,17 @@ impl Request {
         Self { op, on: on.to_string(), kind, flags, payload }
     }
 
+    /// A request whose message is ready.
+    pub(crate) fn of_bytes(
+        op: &'static str,
+        on: impl fmt::Display,
+        flags: u16,
+        kind: u16,
+        payload: Vec<u8>,
+    ) -> Self {
+        Self { op, on: on.to_string(), kind, flags, payload }
+    }
+
     /// True for those that are answered by an object. The kernel's types come in fours: new, delete,
     /// get, set.
     pub(crate) fn is_get(&self) -> bool {
@@ -60,6 +80,21 @@ impl Request {
 
     pub(crate) fn refused(&self, (source, ext_ack): Refusal) -> Error {
         Error { op: self.op.to_owned(), on: self.on.clone(), source, ext_ack }
+    }
+}
+
+/// A message that is bytes already, for dumps.
+pub struct Bytes(pub Vec<u8>);
+
+impl Emitable for Bytes {
+    fn buffer_len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn emit(&self, buffer: &mut [u8]) {
+        if let Some(place) = buffer.get_mut(..self.0.len()) {
+            place.copy_from_slice(&self.0);
+        }
     }
 }
 

@@ -18,7 +18,9 @@ use crate::Request;
 use crate::link::Link;
 use crate::message::{Object, kind};
 
-pub use list::{Described, default as default_link, described, list, of_protocol, through};
+pub use list::{
+    Described, anywhere, default as default_link, described, list, of_protocol, tables, through,
+};
 pub use look_up::{Lookup, look_up};
 pub(crate) use look_up::{found, request};
 
@@ -28,6 +30,11 @@ pub const SCOPE_GLOBAL: u8 = 0;
 pub const SCOPE_LINK: u8 = 253;
 /// `RT_SCOPE_HOST`: on this host.
 pub const SCOPE_HOST: u8 = 254;
+
+/// `RT_TABLE_MAIN`.
+pub const MAIN: u32 = RouteHeader::RT_TABLE_MAIN as u32;
+/// `RT_TABLE_LOCAL`: what the kernel makes of the addresses.
+pub const LOCAL: u32 = 255;
 
 /// `RTPROT_BOOT`: who made a route did not say who he is.
 pub const PROTOCOL_UNTOLD: u8 = 3;
@@ -112,7 +119,7 @@ impl Route {
 
     /// The table's number.
     pub fn table(&self) -> u32 {
-        self.table.unwrap_or(u32::from(RouteHeader::RT_TABLE_MAIN))
+        self.table.unwrap_or(MAIN)
     }
 }
 

@@ -23,6 +23,14 @@ pub fn write(key: &str, value: &str) -> Result<()> {
         .map_err(|e| Error::new("write the sysctl", format_args!("net/{key}={value}"), e))
 }
 
+/// ENOENT unless there is one. It need not be readable.
+pub fn exists(key: &str) -> Result<()> {
+    match fs::metadata(path(key)) {
+        Ok(_) => Ok(()),
+        Err(e) => Err(Error::new("find the sysctl", format_args!("net/{key}"), e)),
+    }
+}
+
 /// Writes it only when it has another value; a write to a forwarding switch makes the kernel walk
 /// all of its interfaces.
 pub fn ensure(key: &str, value: &str) -> Result<()> {

@@ -25,6 +25,8 @@ pub enum Feature {
     Tap,
     /// `type vxlan`
     Vxlan,
+    /// `type vrf`
+    Vrf,
     /// `type ipip`
     Ipip,
     /// The tool `ethtool`.
@@ -82,6 +84,7 @@ impl Feature {
             }
             Self::Tap => tries(&["ip tuntap add t0 mode tap"]),
             Self::Vxlan => tries(&["ip link add x0 type vxlan id 1 dstport 4789"]),
+            Self::Vrf => tries(&["ip link add r0 type vrf table 5"]),
             Self::Ipip => tries(&["ip link add i0 type ipip local 192.0.2.1"]),
             Self::Ethtool => has_tool("ethtool"),
             Self::Nft => has_tool("nft"),
@@ -107,6 +110,7 @@ impl Feature {
             Self::Ipvlan => "the kernel has no ipvlan devices",
             Self::Tap => "the kernel has no TAP devices, or there is no /dev/net/tun",
             Self::Vxlan => "the kernel has no VXLAN",
+            Self::Vrf => "the kernel has no VRF",
             Self::Etcd => "there is no etcd, or podwire was built without it",
             Self::Openssl => "openssl is not installed",
             Self::Ipip => "the kernel has no IPIP",

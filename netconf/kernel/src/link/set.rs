@@ -5,6 +5,7 @@ use netlink_packet_route::link::{LinkAttribute, LinkMessage};
 use rtnetlink::{LinkMessageBuilder, LinkUnspec};
 
 use super::attribute;
+pub(super) use crate::attributes::nest;
 use crate::message::kind;
 use crate::{MacAddr, Request};
 
@@ -38,14 +39,6 @@ fn arp_notify() -> LinkAttribute {
 fn family_specific(family: libc::c_int, value: &[u8]) -> LinkAttribute {
     let family = u16::try_from(family).unwrap_or_default();
     LinkAttribute::Other(DefaultNla::new(attribute::FAMILY_SPECIFIC, nest(family, value)))
-}
-
-/// An attribute, padded as the next one needs it.
-pub(super) fn nest(kind: u16, value: &[u8]) -> Vec<u8> {
-    let length = u16::try_from(4 + value.len()).unwrap_or(u16::MAX);
-    let mut bytes = [&length.to_ne_bytes(), &kind.to_ne_bytes(), value].concat();
-    bytes.resize(bytes.len().next_multiple_of(4), 0);
-    bytes
 }
 
 /// Sets it down.
@@ -82,9 +75,9 @@ pub fn disable_address_generation(name: &str) -> Request {
     request("keep link-local addresses off", name, &message)
 }
 
-/// Makes it a port of a master: of a bridge, say.
+/// Makes it a port of a master: of a bridge, a VRF; of none with 0.
 ///
-/// `ip link set dev NAME master MASTER`
+/// `ip link set dev NAME master MASTER|nomaster`
 pub fn set_master(index: u32, name: &str, master: u32) -> Request {
     request("set the master of", name, &link(index).controller(master).build())
 }
@@ -101,6 +94,15 @@ pub fn set_promiscuous(index: u32, name: &str, on: bool) -> Request {
 /// `ip link set dev NAME allmulticast on|off`
 pub fn set_all_multicast(index: u32, name: &str, on: bool) -> Request {
     request("set the all-multicast mode of", name, &link(index).allmulticast(on).build())
+}
+
+/// Sets how many packets its queue takes.
+///
+/// `ip link set dev NAME txqueuelen N`
+pub fn set_tx_queue_length(index: u32, name: &str, packets: u32) -> Request {
+    let length = LinkAttribute::TxQueueLen(packets);
+    let message = link(index).append_extra_attribute(length).build();
+    request("set the queue length of", name, &message)
 }
 
 /// Renames it. EEXIST when the name, as a name or as an alternative one, is taken; EBUSY while it is

@@ -1,18 +1,19 @@
 //! Routes that the kernel has, many at once.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::IpAddr;
 
 use netlink_packet_route::AddressFamily;
-use netlink_packet_route::route::{RouteAttribute, RouteHeader, RouteMessage, RouteProtocol};
+use netlink_packet_route::route::{RouteAttribute, RouteMessage, RouteProtocol};
 
 use super::read::{Received, read};
-use super::{Installed, Kind, Route, look_up};
+use super::{Installed, Kind, LOCAL, MAIN, Route, look_up};
 use crate::message::{Object, kind};
 use crate::{Result, Socket};
 
-/// The main table.
-const MAIN: u32 = RouteHeader::RT_TABLE_MAIN as u32;
+/// `RT_TABLE_UNSPEC`: every table.
+const ANY: u32 = 0;
 
 /// The routes through a link of one family and one table. A dump that the kernel filters.
 ///
@@ -24,6 +25,28 @@ pub fn list(socket: &Socket, link: u32, ipv6: bool, table: u32) -> Result<Vec<Ro
     let routes = answer.iter().filter_map(|object| read(object, ipv6));
     let routes = routes.filter(|r| r.route.table() == table && r.route.kind == Kind::Unicast);
     Ok(routes.filter_map(|received| part(received, link)).collect())
+}
+
+/// The routes through a link of one family, in whatever table but the local one; each tells its table.
+/// A dump that the kernel filters.
+///
+/// `ip -4|-6 route show dev LINK table all`
+pub fn anywhere(socket: &Socket, link: u32, ipv6: bool) -> Result<Vec<Route>> {
+    let mut filter = filter(ipv6, ANY);
+    filter.attributes.push(RouteAttribute::Oif(link));
+    let answer = dump(socket, "list the routes of link", link, &filter)?;
+    let routes = answer.iter().filter_map(|object| read(object, ipv6));
+    let routes = routes.filter(|r| r.route.table() != LOCAL && r.route.kind == Kind::Unicast);
+    Ok(routes.filter_map(|received| part(received, link)).collect())
+}
+
+/// The tables that have a route of one family. A dump of all of them.
+///
+/// `ip -4|-6 route show table all`
+pub fn tables(socket: &Socket, ipv6: bool) -> Result<BTreeSet<u32>> {
+    let answer = dump(socket, "list the routes of", "the namespace", &filter(ipv6, ANY))?;
+    let routes = answer.iter().filter_map(|object| read(object, ipv6));
+    Ok(routes.map(|received| received.route.table()).collect())
 }
 
 /// The route as it goes through this link: it, or its hop there.
