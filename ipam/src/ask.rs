@@ -58,6 +58,13 @@ impl Ipam {
         &self.kind
     }
 
+    /// True when it may need the interface to give an address or to take one back, as `dhcp` does. So
+    /// the interface has to be there before an ADD and until after a DEL. `host-local` and `static`
+    /// look into files alone.
+    pub fn speaks_through_interface(&self) -> bool {
+        self.kind != HostLocal::NAME && self.kind != Static::NAME
+    }
+
     /// Gives the attachment its addresses. An executed manager's error comes back as it is.
     pub fn add(&self, call: &Call) -> Result<AddResult, Error> {
         match self.way {
@@ -138,6 +145,15 @@ mod tests {
             assert!(of(&ipam, none).is_none(), "{ipam}");
         }
         assert!(of(&json!({"type": "host-local"}), none).is_some());
+    }
+
+    #[test]
+    fn only_what_looks_into_files_needs_no_interface() {
+        let none = Path::new("/nonexistent");
+        let speaks =
+            |kind: &str| of(&json!({"type": kind}), none).unwrap().speaks_through_interface();
+        assert!(!speaks("host-local") && !speaks("static"));
+        assert!(speaks("dhcp") && speaks("whereabouts"));
     }
 
     #[test]

@@ -6,7 +6,7 @@ mod commands;
 mod damage;
 mod etcd;
 mod example;
-mod ground;
+pub mod ground;
 mod manifests;
 mod membership;
 mod service;

@@ -14,6 +14,7 @@ mod bridge;
 mod concurrent;
 mod conf;
 mod delegation;
+mod dhcp;
 mod examples;
 mod faults;
 mod flannel;

@@ -27,6 +27,8 @@ pub enum Feature {
     Nft,
     /// The tool `iptables`, which the reference plugins execute.
     Iptables,
+    /// The DHCP servers dnsmasq and Kea.
+    DhcpServer,
     /// The reference plugins.
     Reference,
     /// The tools `etcd` and `etcdctl`, and a `podwire` that was built with the feature `etcd`.
@@ -71,6 +73,7 @@ impl Feature {
             Self::Nft => has_tool("nft"),
             Self::Iptables => has_tool("iptables") && tries(&["iptables -t nat -S"]),
             Self::Etcd => has_tool("etcd") && speaks_etcd(),
+            Self::DhcpServer => has_tool("dnsmasq") && has_program("kea-dhcp4"),
             Self::Reference => crate::reference_directory().is_some(),
             Self::Sriov => !crate::Pf::all().is_empty(),
             Self::Speed => std::env::var_os("PODWIRE_VM").is_none(),
@@ -89,6 +92,7 @@ impl Feature {
             Self::Ethtool => "ethtool is not installed",
             Self::Nft => "nft is not installed",
             Self::Iptables => "iptables is not installed",
+            Self::DhcpServer => "dnsmasq or kea-dhcp4 is not installed",
             Self::Reference => "the reference plugins are not installed",
             Self::Sriov => "there is no SR-IOV adapter to be used",
             Self::Speed => "the processor is emulated",
@@ -101,6 +105,11 @@ pub(crate) fn has_tool(name: &str) -> bool {
     static NFT: OnceLock<bool> = OnceLock::new();
     let found = || Command::new(name).arg("--version").output().is_ok_and(|o| o.status.success());
     if name == "nft" { *NFT.get_or_init(found) } else { found() }
+}
+
+/// Kea's answers to `--version` with a failure.
+fn has_program(name: &str) -> bool {
+    Command::new(name).arg("-v").output().is_ok()
 }
 
 /// The source is a feature of its own, because it takes more to build.
