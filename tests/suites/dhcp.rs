@@ -1,0 +1,12 @@
+//! `dhcp`: leases of real servers, through bridges, kept by a daemon.
+
+mod at_once;
+mod bad_input;
+mod changes;
+mod daemon;
+mod faults;
+mod ground;
+mod options;
+mod restarts;
+mod units;
+mod verbs;
