@@ -7,7 +7,7 @@ mod conflist;
 mod damage;
 mod etcd;
 mod example;
-mod ground;
+pub mod ground;
 mod manifests;
 mod membership;
 mod notified;

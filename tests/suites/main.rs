@@ -16,6 +16,7 @@ mod chained;
 mod concurrent;
 mod conf;
 mod delegation;
+mod dhcp;
 mod dummy;
 mod examples;
 mod faults;

@@ -62,6 +62,14 @@ pub fn routes(result: &AddResult) -> Vec<Route> {
     result.routes.iter().map(convert).collect()
 }
 
+/// Sets the interface up before it has addresses, for an address manager that speaks through it.
+pub fn bring_up(netns: &Netns, socket: &Socket, ifname: &str) -> Result<(), Error> {
+    // What it may learn of IPv6 by itself is not to be probed for: that holds nobody up later.
+    netns.enter(|| prepare(ifname, false, false))?;
+    let link = look_up(socket, ifname, netns)?;
+    Ok(socket.run(link::set_up_notifying(link.index, ifname))?)
+}
+
 /// Configures the interface and sets it up. Gives it as it was found before.
 pub fn configure(
     netns: &Netns,

@@ -1,9 +1,12 @@
 //! The addresses of an attachment, as long as its ADD lasts.
 
-use cni::{AddResult, Call, Code, Error, Route};
+use cni::{AddResult, Call, Code, Error, IfName, Route};
 use ipam::Ipam;
+use kernel::link;
 
+use crate::ends::Ends;
 use crate::undo::Undo;
+use crate::{container, veth};
 
 /// Asks for addresses, for the interface of index `interface` in the result, and registers the way
 /// back. When our own address manager fails, it has nothing to give back: what the attachment may
@@ -31,6 +34,20 @@ pub fn take<'a>(
         ip.interface = Some(interface);
     }
     Ok(result)
+}
+
+/// [`take`], of a manager that speaks through the interface: that has been made, and is set up. `near`
+/// is the name of its other end, which has to carry packets first.
+pub fn take_through<'a>(
+    ipam: &'a Ipam,
+    ends: &'a Ends<'a>,
+    near: &IfName,
+    interface: usize,
+    undo: &mut Undo<'a>,
+) -> Result<AddResult, Error> {
+    container::bring_up(&ends.netns, &ends.inner, ends.ifname())?;
+    link::wait_until_up(&ends.host, near.as_str(), veth::PATIENCE)?;
+    take(ipam, ends.call, interface, undo)
 }
 
 /// Refuses a route that no router could take: with a gateway of another family.

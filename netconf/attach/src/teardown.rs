@@ -12,7 +12,8 @@ use serde::Deserialize;
 use crate::{owner, veth};
 
 /// Removes the attachment: the veth pair and the firewall's entries, then the leases, so that an
-/// address is free only when nothing of its last holder is left. Succeeds when it is gone already.
+/// address is free only when nothing of its last holder is left. A manager that speaks through the
+/// interface is told while that stands. Succeeds when it is gone already.
 pub fn del(call: &Call) -> Result<(), Error> {
     let mut errors = Vec::new();
     let ipam = Ipam::of(&call.conf, &call.path).unwrap_or_else(|e| {
@@ -26,8 +27,14 @@ pub fn del(call: &Call) -> Result<(), Error> {
     addresses.extend(leases.unwrap_or_default());
     let addresses: Option<Vec<_>> = known.then(|| addresses.into_iter().collect());
 
+    let give_back = |ipam: &Ipam| ipam.del(call).err();
+    let (before, after) = match &ipam {
+        Some(ipam) if ipam.speaks_through_interface() => (Some(ipam), None),
+        other => (None, other.as_ref()),
+    };
+    errors.extend(before.and_then(give_back));
     errors.extend(detach(call, addresses.as_deref()));
-    errors.extend(ipam.and_then(|ipam| ipam.del(call).err()));
+    errors.extend(after.and_then(give_back));
     Error::all(errors)
 }
 
@@ -109,13 +116,19 @@ pub fn gc(call: &GcCall) -> Result<(), Error> {
     let Some(valid) = &call.valid else { return Ok(()) };
     let network = &call.conf.network;
     let mut errors = Vec::new();
+    let ipam = Ipam::of(&call.conf, &call.path).unwrap_or_else(|e| {
+        errors.push(e);
+        None
+    });
+    let collect_leases = |ipam: &Ipam| ipam.gc(call).err();
+    let (before, after) = match &ipam {
+        Some(ipam) if ipam.speaks_through_interface() => (Some(ipam), None),
+        other => (None, other.as_ref()),
+    };
+    errors.extend(before.and_then(collect_leases));
     errors.extend(collect_links(call).err());
     errors.extend(firewall::gc(network, valid).err().map(Error::from));
-    match Ipam::of(&call.conf, &call.path) {
-        Ok(Some(ipam)) => errors.extend(ipam.gc(call).err()),
-        Ok(None) => {}
-        Err(e) => errors.push(e),
-    }
+    errors.extend(after.and_then(collect_leases));
     Error::all(errors)
 }
 

@@ -1,5 +1,7 @@
 //! The veth pair of an attachment: made, found again and removed.
 
+use std::time::Duration;
+
 use cni::{Attachment, Code, Error, IfName};
 use kernel::link::{self, Link, PortOptions, Veth};
 use kernel::{MacAddr, Netns, Socket};
@@ -8,6 +10,8 @@ use crate::ends::Ends;
 use crate::undo::Undo;
 use crate::{owner, router};
 
+/// How long a pair may take to carry packets. It takes microseconds where nothing is wrong.
+pub const PATIENCE: Duration = Duration::from_secs(5);
 /// How often a host name that somebody else has taken is given up for another.
 const NAME_ATTEMPTS: u32 = 4;
 

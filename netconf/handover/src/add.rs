@@ -14,7 +14,7 @@ use kernel::link::{self, Link};
 use kernel::{Lock, Netns};
 
 use crate::back::back;
-use crate::del::{adding, speaks_through_interface};
+use crate::del::adding;
 use crate::desk::{Desk, Survey};
 use crate::journal::Entry;
 use crate::record::{
@@ -253,7 +253,7 @@ impl<'a> Attaching<'a> {
         };
         let mut result = AddResult::default();
         if let Some(ipam) = ipam {
-            if let Some(inside) = inside.as_ref().filter(|_| speaks_through_interface(ipam)) {
+            if let Some(inside) = inside.as_ref().filter(|_| ipam.speaks_through_interface()) {
                 ends.inner.run(link::set_up(inside.index, &inside.name))?;
             }
             *lock = None;
@@ -359,7 +359,7 @@ impl<'a> Attaching<'a> {
                 Err(left) => error.details(format!("could not be taken back: {left}")),
             }
         };
-        if ipam.is_some_and(speaks_through_interface) {
+        if ipam.is_some_and(Ipam::speaks_through_interface) {
             release(undo.run(error))
         } else {
             undo.run(release(error))

@@ -14,14 +14,6 @@ use crate::record::{Owner, Record};
 use crate::wanted::Sought;
 use crate::{Kind, predecessor};
 
-/// Address managers that need no interface to take an address back. Others, as `dhcp`, speak through it.
-const NEED_NO_INTERFACE: [&str; 2] = ["host-local", "static"];
-
-/// True when addresses have to be given back before the interface.
-pub fn speaks_through_interface(ipam: &Ipam) -> bool {
-    !NEED_NO_INTERFACE.contains(&ipam.kind())
-}
-
 /// Gives the attachment's device and addresses back. Succeeds when that is done already. A device that
 /// somebody else has by now is not touched.
 pub fn del<K: Kind>(kind: &K, call: &Call) -> Result<(), Error> {
@@ -31,7 +23,7 @@ pub fn del<K: Kind>(kind: &K, call: &Call) -> Result<(), Error> {
         None
     });
     let (before, after) = match &ipam {
-        Some(ipam) if speaks_through_interface(ipam) => (Some(ipam), None),
+        Some(ipam) if ipam.speaks_through_interface() => (Some(ipam), None),
         other => (None, other.as_ref()),
     };
     errors.extend(before.and_then(|ipam| ipam.del(call).err()));

@@ -23,6 +23,7 @@ pub mod neighbour;
 pub mod netfilter;
 mod netns;
 pub mod offload;
+pub mod packet;
 pub mod regular;
 pub mod route;
 pub mod rule;

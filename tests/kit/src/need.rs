@@ -37,6 +37,8 @@ pub enum Feature {
     Iptables,
     /// The daemons `firewalld` and `dbus-daemon`.
     Firewalld,
+    /// The DHCP servers dnsmasq and Kea.
+    DhcpServer,
     /// The reference plugins.
     Reference,
     /// The tools `etcd` and `etcdctl`, and a `podwire` that was built with the feature `etcd`.
@@ -94,6 +96,7 @@ impl Feature {
             Self::Openssl => {
                 Command::new("openssl").arg("version").output().is_ok_and(|o| o.status.success())
             }
+            Self::DhcpServer => has_tool("dnsmasq") && has_program("kea-dhcp4"),
             Self::Reference => crate::reference_directory().is_some(),
             Self::Sriov => !crate::Pf::all().is_empty(),
             Self::Speed => std::env::var_os("PODWIRE_VM").is_none(),
@@ -118,6 +121,7 @@ impl Feature {
             Self::Nft => "nft is not installed",
             Self::Iptables => "iptables is not installed",
             Self::Firewalld => "firewalld or dbus-daemon is not installed",
+            Self::DhcpServer => "dnsmasq or kea-dhcp4 is not installed",
             Self::Reference => "the reference plugins are not installed",
             Self::Sriov => "there is no SR-IOV adapter to be used",
             Self::Speed => "the processor is emulated",
@@ -136,6 +140,11 @@ pub(crate) fn has_tool(name: &str) -> bool {
 fn has_firewalld() -> bool {
     let asked = Command::new("firewall-cmd").arg("--help").output();
     asked.is_ok_and(|told| told.status.success())
+}
+
+/// Kea tells its version by `-v` alone.
+fn has_program(name: &str) -> bool {
+    Command::new(name).arg("-v").output().is_ok()
 }
 
 /// The source is a feature of its own, because it takes more to build.

@@ -1,7 +1,5 @@
 //! ADD: the container is joined to the bridge.
 
-use std::time::Duration;
-
 use cni::{AddResult, Call, Code, Error, IfName};
 use firewall::AntiSpoof;
 use ipam::Ipam;
@@ -12,8 +10,6 @@ use crate::ends::{Ends, interface};
 use crate::undo::Undo;
 use crate::{config, container, forwarding, gateway, guard, lease, veth};
 
-/// How long the host end may take to carry packets. It takes microseconds where nothing is wrong.
-const PORT_PATIENCE: Duration = Duration::from_secs(5);
 /// The index of the container's interface in the result.
 const CONTAINER: usize = 2;
 
@@ -43,8 +39,13 @@ struct Attaching<'a> {
 impl<'a> Attaching<'a> {
     fn run(self, ipam: Option<&'a Ipam>, undo: &mut Undo<'a>) -> Result<AddResult, Error> {
         let (conf, ends) = (self.conf, self.ends);
+        // Where files tell the address, nothing is made before it is certain that there is one.
+        let (early, late) = match ipam {
+            Some(ipam) if ipam.speaks_through_interface() => (None, Some(ipam)),
+            other => (other, None),
+        };
         let mut result = AddResult::default();
-        if let Some(ipam) = ipam {
+        if let Some(ipam) = early {
             result = lease::take(ipam, ends.call, CONTAINER, undo)?;
             self.complete(&mut result)?;
         }
@@ -54,6 +55,12 @@ impl<'a> Attaching<'a> {
         let name = veth::create(ends, &veth::Wanted { mac: conf.mac, mtu: conf.mtu, port }, undo)?;
         if let Some(vlans) = &conf.vlans {
             vlans.apply(&ends.host, &bridge, &veth::near_end(&ends.host, &name)?)?;
+        }
+        if let Some(ipam) = late {
+            // What is asked through the interface must not be asked in another's name, either.
+            self.guard(&name, &result, undo)?;
+            result = lease::take_through(ipam, ends, &name, CONTAINER, undo)?;
+            self.complete(&mut result)?;
         }
         self.guard(&name, &result, undo)?;
         let far = self.configure(&result)?;
@@ -118,7 +125,7 @@ impl<'a> Attaching<'a> {
         if self.conf.container_down {
             return veth::near_end(&ends.host, name);
         }
-        let near = link::wait_until_up(&ends.host, name.as_str(), PORT_PATIENCE)?;
+        let near = link::wait_until_up(&ends.host, name.as_str(), veth::PATIENCE)?;
         if let (Some(mac), false) = (far.mac, result.ips.is_empty()) {
             ends.inner.run(link::announce(far.index, &far.name, mac))?;
         }

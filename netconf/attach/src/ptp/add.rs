@@ -1,7 +1,5 @@
 //! ADD: the container is joined by a routed veth.
 
-use std::time::Duration;
-
 use cni::{AddResult, Call, Error, IfName};
 use ipam::Ipam;
 use kernel::{address, link, route};
@@ -11,8 +9,6 @@ use crate::ends::{Ends, interface};
 use crate::undo::Undo;
 use crate::{config, container, forwarding, guard, lease, veth};
 
-/// How long the pair may take to carry packets. It takes microseconds where nothing is wrong.
-const PATIENCE: Duration = Duration::from_secs(5);
 /// The index of the container's interface in the result.
 const CONTAINER: usize = 1;
 
@@ -34,15 +30,24 @@ struct Attaching<'a> {
 impl<'a> Attaching<'a> {
     fn run(self, ipam: Option<&'a Ipam>, undo: &mut Undo<'a>) -> Result<AddResult, Error> {
         let (conf, ends) = (self.conf, self.ends);
-        let mut result = match ipam {
-            Some(ipam) => lease::take(ipam, ends.call, CONTAINER, undo)?,
-            None => AddResult::default(),
+        let wanted = veth::Wanted { mtu: conf.mtu, ..veth::Wanted::default() };
+        let (mut result, name) = match ipam {
+            Some(ipam) if ipam.speaks_through_interface() => {
+                let name = veth::create(ends, &wanted, undo)?;
+                let result = lease::take_through(ipam, ends, &name, CONTAINER, undo)?;
+                config::check_mtu(conf.mtu, &result)?;
+                (result, name)
+            }
+            // Where files tell the address, nothing is made before it is certain that there is one.
+            other => {
+                let take = |ipam| lease::take(ipam, ends.call, CONTAINER, undo);
+                let result = other.map(take).transpose()?.unwrap_or_default();
+                config::check_mtu(conf.mtu, &result)?;
+                (result, veth::create(ends, &wanted, undo)?)
+            }
         };
-        config::check_mtu(conf.mtu, &result)?;
         result.dns = conf.dns.clone().or(std::mem::take(&mut result.dns));
 
-        let wanted = veth::Wanted { mtu: conf.mtu, ..veth::Wanted::default() };
-        let name = veth::create(ends, &wanted, undo)?;
         let addresses = result.ips.iter().map(|ip| ip.address).collect();
         let wanted =
             guard::wanted(&ends.call.attachment, conf.masquerade.as_ref(), addresses, None);
@@ -50,7 +55,7 @@ impl<'a> Attaching<'a> {
         self.configure_node(&name, &result)?;
         let wanted = plan::container_side(&result);
         let far = container::configure(&ends.netns, &ends.inner, ends.ifname(), &wanted)?;
-        let near = link::wait_until_up(&ends.host, name.as_str(), PATIENCE)?;
+        let near = link::wait_until_up(&ends.host, name.as_str(), veth::PATIENCE)?;
 
         let both = [interface(&near, ""), interface(&far, &ends.sandbox())];
         result.interfaces.splice(0..0, both);

@@ -1,0 +1,90 @@
+//! `dhcp daemon`: holds the leases of all containers of the node, in one thread.
+
+mod clients;
+mod events;
+mod flags;
+mod holders;
+mod inside;
+mod listener;
+mod machine;
+mod message;
+mod record;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use events::{Event, Events};
+use flags::Flags;
+use holders::Holders;
+use listener::Listener;
+
+/// Runs the daemon until it is told to end.
+pub fn run(arguments: impl IntoIterator<Item = String>) -> ExitCode {
+    let flags = match Flags::parse(arguments) {
+        Ok(flags) => flags,
+        Err(why) => {
+            let help = if why.is_empty() { String::new() } else { format!("dhcp daemon: {why}\n") };
+            cni::warn(help + flags::USAGE.trim_end());
+            return ExitCode::from(2);
+        }
+    };
+    match serve(flags) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            cni::warn(format_args!("dhcp daemon: {why}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve(flags: Flags) -> Result<(), String> {
+    // Signals wait in their descriptor from now on, so that none ends the daemon half-way.
+    let events = Events::open().map_err(|e| format!("preparing to wait for events: {e}"))?;
+    let lock = flags.state.join("lock");
+    let _lock = kernel::Lock::take("-state", &lock, 0o700, Duration::ZERO).map_err(|e| {
+        format!("{e}; does another daemon keep its leases there? Give each its own -state")
+    })?;
+    let listener = Listener::open(&flags.socket)?;
+    let _pid = flags.pidfile.clone().map(Pidfile::write).transpose()?;
+    events.add_listener(&listener.socket).map_err(|e| format!("listening: {e}"))?;
+    let mut clients =
+        clients::Clients::new(listener.socket.try_clone().map_err(|e| e.to_string())?);
+    let mut holders = Holders::load(flags)?;
+    loop {
+        let due = holders.work(&events, &mut clients);
+        for event in events.wait(due).map_err(|e| format!("waiting for events: {e}"))? {
+            match event {
+                Event::Told => return Ok(()),
+                Event::Knock => clients.accept(&events),
+                Event::Client(client) => {
+                    if let Some(request) = clients.read(client) {
+                        holders.serve(client, request, &mut clients);
+                    }
+                    if clients.is_gone(client) {
+                        holders.forget_client(client);
+                    }
+                }
+                Event::Packet(socket) => holders.hear(socket, &mut clients),
+                Event::Time => {}
+            }
+        }
+    }
+}
+
+/// The file with the process id, gone with the value.
+struct Pidfile(PathBuf);
+
+impl Pidfile {
+    fn write(path: PathBuf) -> Result<Self, String> {
+        std::fs::write(&path, std::process::id().to_string())
+            .map_err(|e| format!("-pidfile {}: {e}", path.display()))?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Pidfile {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}

@@ -1,0 +1,507 @@
+//! Everybody who holds a lease or waits for one.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read as _;
+use std::time::Duration;
+
+use cni::{Code, Error};
+use kernel::packet::Packets;
+
+use super::clients::Clients;
+use super::events::{Events, now};
+use super::flags::Flags;
+use super::inside::Inside;
+use super::machine::{Effect, Held, Machine, Moment, Patience};
+use super::message::{Client, Reply};
+use super::record::{self, Granted, Record};
+use crate::talk::{Answer, Holder, Request, Wanted};
+
+/// How often containers are looked for whose lease needs nothing yet.
+const ROUND: Duration = Duration::from_mins(5);
+/// Packets of one socket that are read before others have their turn.
+const MANY: usize = 16;
+
+/// All of them.
+pub struct Holders {
+    flags: Flags,
+    boot: String,
+    all: BTreeMap<Holder, Entry>,
+    sockets: BTreeMap<u64, Holder>,
+    next: u64,
+    round: Moment,
+}
+
+struct Entry {
+    record: Record,
+    machine: Machine,
+    /// Open while an answer of a server is awaited, and only then: it keeps the namespace alive.
+    packets: Option<(u64, Packets)>,
+    /// Who waits for the lease, and until when.
+    waiting: Vec<u64>,
+    patience_ends: Option<Moment>,
+}
+
+/// What became of an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    Stays,
+    Ends,
+}
+
+impl Holders {
+    /// Those of whom there are files.
+    pub fn load(flags: Flags) -> Result<Self, String> {
+        let boot = kernel::boot_id().map_err(|e| e.to_string())?;
+        let records = record::read_all(&flags.state, &boot)
+            .map_err(|e| format!("-state {}: {e}", flags.state.display()))?;
+        let moment = now();
+        let mut holders = Self {
+            flags,
+            boot,
+            all: BTreeMap::new(),
+            sockets: BTreeMap::new(),
+            next: 0,
+            // At once: containers may have gone meanwhile.
+            round: moment,
+        };
+        for record in records {
+            let machine = holders.machine_of(&record, moment);
+            let entry =
+                Entry { record, machine, packets: None, waiting: Vec::new(), patience_ends: None };
+            holders.all.insert(entry.record.holder.clone(), entry);
+        }
+        Ok(holders)
+    }
+
+    fn patience(&self) -> Patience {
+        Patience { answer: self.flags.timeout, repeat: self.flags.resend_max }
+    }
+
+    fn machine_of(&self, record: &Record, moment: Moment) -> Machine {
+        let (client, patience) = (record.client.clone(), self.patience());
+        match &record.granted {
+            Some(granted) => {
+                let held = Held {
+                    lease: granted.lease.clone(),
+                    since: Duration::from_millis(granted.since),
+                    neighbour: granted.neighbour,
+                };
+                Machine::resume(client, patience, seed(), moment, held)
+            }
+            None => Machine::seek(client, patience, seed(), moment, record.wish),
+        }
+    }
+
+    /// Does what is due. Gives the moment when the next is.
+    pub fn work(&mut self, events: &Events, clients: &mut Clients) -> Moment {
+        let moment = now();
+        let due = |entry: &Entry| {
+            entry.machine.due() <= moment || entry.patience_ends.is_some_and(|end| end <= moment)
+        };
+        let round = self.round <= moment;
+        if round {
+            self.round = moment + ROUND;
+        }
+        let ready: Vec<Holder> = self
+            .all
+            .iter()
+            .filter(|(_, entry)| due(entry) || (round && entry.packets.is_none()))
+            .map(|(holder, _)| holder.clone())
+            .collect();
+        for holder in ready {
+            self.attend(&holder, moment, events, clients);
+        }
+        let dues = self
+            .all
+            .values()
+            .map(|entry| entry.machine.due().min(entry.patience_ends.unwrap_or(Moment::MAX)));
+        dues.min().unwrap_or(Moment::MAX).min(self.round)
+    }
+
+    /// Does what is due for one.
+    fn attend(&mut self, holder: &Holder, moment: Moment, events: &Events, clients: &mut Clients) {
+        let Some(entry) = self.all.get_mut(holder) else { return };
+        if entry.patience_ends.is_some_and(|end| end <= moment) {
+            let trouble = &entry.machine.trouble;
+            let seconds = self.flags.resend_timeout.as_secs_f32();
+            let error = Error::new(
+                Code::TRY_AGAIN,
+                format!("no DHCP lease for {holder} within {seconds} seconds: {trouble}"),
+            )
+            .details(format!(
+                "asked through {} of {}",
+                holder.ifname,
+                entry.record.netns.display()
+            ));
+            entry.answer(&Answer::from(error), clients);
+            self.end(holder);
+            return;
+        }
+        let inside = match Inside::find(&entry.record) {
+            Ok(Some(inside)) => Some(inside),
+            Ok(None) => {
+                log(holder, "the container, or its interface, is gone");
+                let error = Error::new(
+                    Code::UNKNOWN_CONTAINER,
+                    format!("the interface of {holder} went away while a lease was asked for"),
+                );
+                entry.answer(&Answer::from(error), clients);
+                self.end(holder);
+                return;
+            }
+            Err(e) => {
+                log(holder, e);
+                None
+            }
+        };
+        if entry.machine.due() > moment {
+            return;
+        }
+        if let Some(inside) = &inside {
+            entry.machine.set_mac(inside.mac);
+            if entry.packets.is_none() {
+                match inside.packets() {
+                    Ok(packets) => {
+                        self.next += 1;
+                        if let Err(e) = events.add_packets(&packets, self.next) {
+                            log(holder, e);
+                        }
+                        self.sockets.insert(self.next, holder.clone());
+                        entry.packets = Some((self.next, packets));
+                    }
+                    Err(e) => log(holder, e),
+                }
+            }
+        }
+        let effects = entry.machine.on_time(moment);
+        self.perform(holder, effects, inside.as_ref(), clients);
+    }
+
+    /// Takes what arrived at a socket.
+    pub fn hear(&mut self, socket: u64, clients: &mut Clients) {
+        let Some(holder) = self.sockets.get(&socket).cloned() else { return };
+        for _ in 0..MANY {
+            let Some(entry) = self.all.get_mut(&holder) else { return };
+            let Some((number, packets)) = &entry.packets else { return };
+            if *number != socket {
+                return;
+            }
+            match packets.receive() {
+                Ok(Some((from, packet))) => {
+                    let Some(reply) = Reply::read(&packet, entry.machine.mac(), from) else {
+                        continue;
+                    };
+                    let effects = entry.machine.on_reply(&reply, now());
+                    if !effects.is_empty() {
+                        self.perform(&holder, effects, None, clients);
+                    }
+                }
+                Ok(None) => return,
+                // The link went down, or away: what is due next finds that out.
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// Does what a machine wants done, and removes its entry where that is its end.
+    fn perform(
+        &mut self,
+        holder: &Holder,
+        effects: Vec<Effect>,
+        inside: Option<&Inside>,
+        clients: &mut Clients,
+    ) {
+        let Some(entry) = self.all.get_mut(holder) else { return };
+        let mut fate = Fate::Stays;
+        for effect in effects {
+            match effect {
+                Effect::Send { to, packet } => entry.send(to, &packet),
+                Effect::Bound => fate = entry.bound(&self.flags, inside, clients),
+                Effect::Lost(held, why) => entry.lost(&self.flags, &held, why, inside),
+            }
+        }
+        if !entry.machine.listens()
+            && let Some((number, _)) = entry.packets.take()
+        {
+            self.sockets.remove(&number);
+        }
+        if fate == Fate::Ends {
+            self.end(holder);
+        }
+    }
+
+    /// Answers a request, at once or when there is a lease.
+    pub fn serve(&mut self, client: u64, request: Request, clients: &mut Clients) {
+        match request {
+            Request::Status => clients.answer(client, Answer::Done),
+            Request::Add(wanted) => {
+                if let Err(e) = self.add(client, wanted, clients) {
+                    clients.answer(client, e);
+                }
+            }
+            Request::Check(holder) => {
+                let held = self.all.get(&holder).and_then(|entry| entry.machine.held());
+                match held {
+                    Some(held) => clients.answer(client, Answer::Lease(held.lease.clone())),
+                    None => clients.answer(client, self.without_lease(&holder)),
+                }
+            }
+            Request::Del(holder) => {
+                self.give_back(&holder, clients);
+                clients.answer(client, Answer::Done);
+            }
+            Request::Gc { network, keep } => {
+                let is_stale = |holder: &&Holder| {
+                    let member = (holder.container.clone(), holder.ifname.clone());
+                    holder.network == network && !keep.contains(&member)
+                };
+                let stale: Vec<Holder> = self.all.keys().filter(is_stale).cloned().collect();
+                for holder in stale {
+                    self.give_back(&holder, clients);
+                }
+                clients.answer(client, Answer::Done);
+            }
+        }
+    }
+
+    fn without_lease(&self, holder: &Holder) -> Error {
+        match self.all.get(holder) {
+            Some(entry) => Error::new(
+                Code::CHECK,
+                format!("{holder} has no lease at the moment: {}", entry.machine.trouble),
+            ),
+            None => Error::new(Code::CHECK, format!("{holder} has no lease")),
+        }
+    }
+
+    /// A lease for an attachment. One that the very same interface has is answered again.
+    fn add(&mut self, client: u64, wanted: Wanted, clients: &mut Clients) -> Result<(), Error> {
+        let Wanted { holder, netns, provide, request, priority } = wanted;
+        let mut path = std::ffi::OsString::from(&self.flags.host_prefix);
+        path.push(&netns);
+        let netns = std::path::PathBuf::from(path);
+        let (inside, cookie) = Inside::of_add(&netns, &holder.ifname)?;
+        let moment = now();
+        if let Some(entry) = self.all.get_mut(&holder) {
+            if (entry.record.cookie, entry.record.index) == (cookie, inside.link.index) {
+                match entry.machine.held() {
+                    Some(held) => {
+                        let lease = held.lease.clone();
+                        clients.answer(client, Answer::Lease(lease));
+                    }
+                    None => {
+                        entry.waiting.push(client);
+                        entry.patience_ends = Some(moment + self.flags.resend_timeout);
+                    }
+                }
+                return Ok(());
+            }
+            self.give_back(&holder, clients);
+        }
+        let record = Record {
+            boot: self.boot.clone(),
+            netns,
+            cookie,
+            index: inside.link.index,
+            client: Client {
+                mac: inside.mac,
+                id: identifier(&holder),
+                broadcast: self.flags.broadcast,
+                provide,
+                request: request.into_iter().collect(),
+            },
+            priority,
+            granted: None,
+            wish: None,
+            kept: Vec::new(),
+            holder: holder.clone(),
+        };
+        let machine = Machine::new(record.client.clone(), self.patience(), seed(), moment);
+        let entry = Entry {
+            record,
+            machine,
+            packets: None,
+            waiting: vec![client],
+            patience_ends: Some(moment + self.flags.resend_timeout),
+        };
+        self.all.insert(holder, entry);
+        Ok(())
+    }
+
+    /// Tells the server that a lease is not needed any more, and forgets it.
+    fn give_back(&mut self, holder: &Holder, clients: &mut Clients) {
+        let Some(entry) = self.all.get_mut(holder) else { return };
+        if let Ok(Some(inside)) = Inside::find(&entry.record) {
+            entry.machine.set_mac(inside.mac);
+            if let Some(Effect::Send { to, packet }) = entry.machine.release(now()) {
+                match inside.packets().and_then(|packets| packets.send(to, &packet)) {
+                    Ok(()) => log(holder, "the lease is given back"),
+                    // The server takes it back when it has expired.
+                    Err(e) => log(holder, e),
+                }
+            }
+        }
+        let error = Error::new(Code::TRY_AGAIN, format!("{holder} was removed meanwhile"));
+        entry.answer(&Answer::from(error), clients);
+        self.end(holder);
+    }
+
+    /// A client went away: nobody waits for what it alone has asked for.
+    pub fn forget_client(&mut self, client: u64) {
+        let mut alone = Vec::new();
+        for (holder, entry) in &mut self.all {
+            let before = entry.waiting.len();
+            entry.waiting.retain(|waiting| *waiting != client);
+            if before > 0 && entry.waiting.is_empty() {
+                entry.patience_ends = None;
+                if entry.machine.held().is_none() {
+                    alone.push(holder.clone());
+                }
+            }
+        }
+        for holder in alone {
+            self.end(&holder);
+        }
+    }
+
+    fn end(&mut self, holder: &Holder) {
+        if let Some((number, _)) = self.all.remove(holder).and_then(|entry| entry.packets) {
+            self.sockets.remove(&number);
+        }
+        if let Err(e) = record::remove(&self.flags.state, holder) {
+            log(holder, format_args!("removing its file: {e}"));
+        }
+    }
+}
+
+impl Entry {
+    fn send(&self, to: kernel::MacAddr, packet: &[u8]) {
+        let Some((_, packets)) = &self.packets else { return };
+        if let Err(e) = packets.send(to, packet) {
+            log(&self.record.holder, e);
+        }
+    }
+
+    fn answer(&mut self, answer: &Answer, clients: &mut Clients) {
+        for client in self.waiting.drain(..) {
+            clients.answer(client, answer.clone());
+        }
+        self.patience_ends = None;
+    }
+
+    /// There is a lease, new or renewed: it is written down before anybody is told.
+    fn bound(&mut self, flags: &Flags, inside: Option<&Inside>, clients: &mut Clients) -> Fate {
+        let Some(held) = self.machine.held().cloned() else { return Fate::Stays };
+        let holder = self.record.holder.clone();
+        let before = self.record.granted.take().map(|granted| granted.lease);
+        let since = u64::try_from(held.since.as_millis()).unwrap_or(u64::MAX);
+        let neighbour = held.neighbour;
+        self.record.granted = Some(Granted { lease: held.lease.clone(), since, neighbour });
+        self.record.wish = None;
+        let written = self.record.write(&flags.state);
+        let found;
+        let inside = match inside {
+            Some(inside) => Some(inside),
+            None => {
+                found = Inside::find(&self.record).ok().flatten();
+                found.as_ref()
+            }
+        };
+        if !self.waiting.is_empty() {
+            let error = match (&written, inside.map(|inside| inside.limit_mtu(&held.lease))) {
+                (Err(e), _) => Some(Error::new(
+                    Code::IO,
+                    format!(
+                        "-state {}: writing down the lease of {holder}: {e}",
+                        flags.state.display()
+                    ),
+                )),
+                (_, Some(Err(e))) => Some(Error::from(e)),
+                _ => None,
+            };
+            let Some(error) = error else {
+                log(&holder, described(&held));
+                self.answer(&Answer::Lease(held.lease), clients);
+                return Fate::Stays;
+            };
+            if let Some(Effect::Send { to, packet }) = self.machine.release(now()) {
+                self.send(to, &packet);
+            }
+            self.answer(&Answer::from(error), clients);
+            return Fate::Ends;
+        }
+        if let Err(e) = written {
+            log(&holder, format_args!("writing down its lease: {e}"));
+        }
+        if before.as_ref().is_some_and(|before| before.configures_as(&held.lease)) {
+            return Fate::Stays;
+        }
+        let Some(inside) = inside else { return Fate::Stays };
+        let moved = before
+            .map_or(Ok(self.record.kept.clone()), |before| inside.withdraw(&before))
+            .and_then(|kept| inside.install(&held.lease, self.record.priority, &kept));
+        self.record.kept.clear();
+        match moved {
+            Ok(()) => log(
+                &holder,
+                format_args!("the interface has got another lease: {}", described(&held)),
+            ),
+            Err(e) => log(&holder, e),
+        }
+        if let Err(e) = self.record.write(&flags.state) {
+            log(&holder, format_args!("writing down its lease: {e}"));
+        }
+        Fate::Stays
+    }
+
+    /// The address must not be used any more. The interface stays up: other addresses are its own,
+    /// and the next lease is asked for through it.
+    fn lost(&mut self, flags: &Flags, held: &Held, why: &str, inside: Option<&Inside>) {
+        let holder = &self.record.holder;
+        log(holder, format_args!("lost {}: {why}", held.lease.cidr()));
+        let found;
+        let inside = match inside {
+            Some(inside) => Some(inside),
+            None => {
+                found = Inside::find(&self.record).ok().flatten();
+                found.as_ref()
+            }
+        };
+        match inside.map(|inside| inside.withdraw(&held.lease)) {
+            Some(Ok(kept)) => self.record.kept = kept,
+            Some(Err(e)) => log(holder, e),
+            None => {}
+        }
+        self.machine.trouble = format!("{} was lost: {why}", held.lease.cidr());
+        self.record.granted = None;
+        self.record.wish = self.machine.wish();
+        if let Err(e) = self.record.write(&flags.state) {
+            log(&self.record.holder, format_args!("writing that down: {e}"));
+        }
+    }
+}
+
+/// Byte 0, for an identifier that is no hardware address, and the attachment, as the reference has it.
+fn identifier(holder: &Holder) -> Vec<u8> {
+    let text = format!("{}/{}/{}", holder.container, holder.network, holder.ifname);
+    std::iter::once(0).chain(text.bytes().take(254)).collect()
+}
+
+fn described(held: &Held) -> String {
+    let Held { lease, .. } = held;
+    let end = lease.times.map_or("for ever".to_owned(), |times| format!("for {} s", times.end));
+    format!("{} from {} {end}", lease.cidr(), lease.server)
+}
+
+fn seed() -> u64 {
+    let mut bytes = [0; 8];
+    match File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut bytes)) {
+        Ok(()) => u64::from_ne_bytes(bytes),
+        Err(_) => u64::try_from(now().as_nanos()).unwrap_or(u64::MAX),
+    }
+}
+
+fn log(holder: &Holder, what: impl std::fmt::Display) {
+    cni::warn(format_args!("dhcp: {holder}: {what}"));
+}

@@ -1,0 +1,192 @@
+//! The container's interface: found again, spoken through, and given another address.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
+
+use cni::{Code, Error};
+use ipnetwork::{IpNetwork, Ipv4Network};
+use kernel::link::{self, Link};
+use kernel::packet::Packets;
+use kernel::route::{self, Installed, Route};
+use kernel::{MacAddr, Netns, Socket, address};
+use serde::{Deserialize, Serialize};
+
+use super::message::CLIENT_PORT;
+use super::record::Record;
+use crate::lease::Lease;
+
+/// A container's interface.
+pub struct Inside {
+    netns: Netns,
+    socket: Socket,
+    /// As it is now.
+    pub link: Link,
+    /// Its Ethernet address.
+    pub mac: MacAddr,
+}
+
+/// A route through the interface that is not of the lease.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    dst: Ipv4Addr,
+    prefix: u8,
+    router: Option<Ipv4Addr>,
+    /// The router was that of the lease.
+    by_gateway: bool,
+    priority: Option<u32>,
+    scope: u8,
+}
+
+impl Inside {
+    /// The interface for which an ADD asks, set up: nothing can be said through one that is down.
+    pub fn of_add(path: &Path, ifname: &str) -> Result<(Self, u64), Error> {
+        let Some(netns) = Netns::find(path)? else {
+            return Err(Error::new(
+                Code::NETNS,
+                format!(
+                    "there is no network namespace at {} where the daemon looks",
+                    path.display()
+                ),
+            )
+            .details(
+                "the daemon has to see the runtime's paths; -hostprefix puts a directory before",
+            ));
+        };
+        let socket = netns.socket()?;
+        let Some(found) = link::get(&socket, ifname)? else {
+            return Err(Error::new(
+                Code::UNKNOWN_CONTAINER,
+                format!("there is no interface {ifname} in {}", path.display()),
+            )
+            .details(
+                "dhcp speaks through the interface: the plugin that makes it has to do so first",
+            ));
+        };
+        let Some(mac) = found.mac else {
+            return Err(Error::config(
+                "ipam.type",
+                "\"dhcp\"",
+                &format!("{ifname} is no Ethernet interface"),
+            ));
+        };
+        if !found.up {
+            socket.run(link::set_up(found.index, &found.name))?;
+        }
+        let cookie = netns.cookie()?;
+        Ok((Self { netns, socket, link: found, mac }, cookie))
+    }
+
+    /// The interface of a record; `None` when it or its namespace is gone, or another is there.
+    pub fn find(record: &Record) -> kernel::Result<Option<Self>> {
+        let Some(netns) = Netns::find(&record.netns)? else { return Ok(None) };
+        if netns.cookie()? != record.cookie {
+            return Ok(None);
+        }
+        let socket = netns.socket()?;
+        let Some(link) = link::get_by_index(&socket, record.index)? else { return Ok(None) };
+        let Some(mac) = link.mac else { return Ok(None) };
+        Ok(Some(Self { netns, socket, link, mac }))
+    }
+
+    /// A socket that hears what servers say.
+    pub fn packets(&self) -> kernel::Result<Packets> {
+        self.netns.enter(|| Packets::open(&self.link, CLIENT_PORT))
+    }
+
+    /// Gives the interface the network's MTU where its own is larger.
+    pub fn limit_mtu(&self, lease: &Lease) -> kernel::Result<()> {
+        match lease.mtu.map(u32::from).filter(|mtu| *mtu < self.link.mtu) {
+            Some(mtu) => self.socket.run(link::set_mtu(self.link.index, &self.link.name, mtu)),
+            None => Ok(()),
+        }
+    }
+
+    /// Takes a lease's address and routes away. Gives the other routes, which the kernel may take
+    /// away with the last address.
+    pub fn withdraw(&self, lease: &Lease) -> kernel::Result<Vec<Kept>> {
+        let found = route::through(&self.socket, false, self.link.index)?;
+        let (own, others): (Vec<_>, Vec<_>) = found.into_iter().partition(|one| is_of(one, lease));
+        let kept: Vec<Kept> = others.iter().filter_map(|one| Kept::of(one, lease)).collect();
+        let by_gateway = others.iter().filter(|one| is_through(one, lease.gateway));
+        let mut requests: Vec<_> =
+            own.iter().chain(by_gateway).map(|one| route::delete(one, &self.link.name)).collect();
+        requests.push(address::delete(&self.link, lease.cidr()));
+        for outcome in self.socket.run_all(&requests) {
+            match outcome {
+                Err(e) if !e.is_gone() => return Err(e),
+                _ => {}
+            }
+        }
+        Ok(kept)
+    }
+
+    /// Gives the interface a lease's address and routes, and puts back the other routes.
+    pub fn install(&self, lease: &Lease, priority: u32, kept: &[Kept]) -> kernel::Result<()> {
+        let mut requests =
+            vec![address::add(&self.link, lease.cidr(), address::Options::default())];
+        let own = lease.result(priority);
+        let own = own.routes.iter().map(|r| Route {
+            gw: r.gw,
+            priority: r.priority,
+            scope: r.scope.unwrap_or(route::SCOPE_GLOBAL),
+            ..Route::to(r.dst)
+        });
+        requests.extend(own.map(|one| route::replace(Some(&self.link), &one)));
+        let others = kept.iter().filter_map(|kept| kept.route(lease));
+        // One that does not fit the new subnet is lost, as it is when a host gets another address.
+        let lenient = requests.len();
+        requests.extend(others.map(|one| route::replace(Some(&self.link), &one)));
+        for (n, outcome) in self.socket.run_all(&requests).into_iter().enumerate() {
+            match outcome {
+                Err(e) if n < lenient && !e.is_exists() => return Err(e),
+                _ => {}
+            }
+        }
+        self.limit_mtu(lease)?;
+        // The neighbours may know another by this address. Not every kind of link can be told so.
+        let _ = self.socket.run(link::announce(self.link.index, &self.link.name, self.mac));
+        Ok(())
+    }
+}
+
+fn is_of(one: &Installed, lease: &Lease) -> bool {
+    lease.routes.iter().any(|route| {
+        one.route.dst.ip() == IpAddr::V4(route.dst)
+            && one.route.dst.prefix() == route.prefix
+            && one.route.gw == route.router.map(Into::into)
+    })
+}
+
+fn is_through(one: &Installed, gateway: Option<Ipv4Addr>) -> bool {
+    gateway.is_some() && one.route.gw == gateway.map(IpAddr::V4)
+}
+
+impl Kept {
+    fn of(one: &Installed, lease: &Lease) -> Option<Self> {
+        let IpNetwork::V4(dst) = one.route.dst else { return None };
+        let router = match one.route.gw {
+            Some(IpAddr::V4(router)) => Some(router),
+            Some(IpAddr::V6(_)) => return None,
+            None => None,
+        };
+        Some(Self {
+            dst: dst.ip(),
+            prefix: dst.prefix(),
+            router,
+            by_gateway: is_through(one, lease.gateway),
+            priority: one.route.priority,
+            scope: one.route.scope,
+        })
+    }
+
+    fn route(&self, lease: &Lease) -> Option<Route> {
+        let dst = Ipv4Network::new(self.dst, self.prefix).ok()?;
+        let router = if self.by_gateway { Some(lease.gateway?) } else { self.router };
+        Some(Route {
+            gw: router.map(Into::into),
+            priority: self.priority,
+            scope: self.scope,
+            ..Route::to(dst.into())
+        })
+    }
+}

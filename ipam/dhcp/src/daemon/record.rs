@@ -1,0 +1,96 @@
+//! What is kept of a lease in a file, so that it outlives the daemon.
+
+use std::io;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+
+use kernel::{MacAddr, durable};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use super::inside::Kept;
+use super::message::Client;
+use crate::lease::Lease;
+use crate::talk::Holder;
+
+/// A holder's file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// Who holds the lease.
+    pub holder: Holder,
+    /// The boot that everything else is of.
+    pub boot: String,
+    /// The path of the container's namespace, as the daemon sees it, and its number.
+    pub netns: PathBuf,
+    pub cookie: u64,
+    /// The index of the interface.
+    pub index: u32,
+    /// What the client says of itself.
+    pub client: Client,
+    /// The metric of the lease's routes.
+    pub priority: u32,
+    /// The lease, while there is one.
+    pub granted: Option<Granted>,
+    /// The address that is asked for when there is none.
+    pub wish: Option<Ipv4Addr>,
+    /// Routes that others made and that went with an address.
+    pub kept: Vec<Kept>,
+}
+
+/// A lease and since when, in milliseconds since the boot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Granted {
+    pub lease: Lease,
+    pub since: u64,
+    pub neighbour: MacAddr,
+}
+
+impl Record {
+    /// Writes it. The directory is memory on most nodes, and no container outlives a loss of power;
+    /// so nothing waits for a disk.
+    pub fn write(&self, directory: &Path) -> io::Result<()> {
+        let text = serde_json::to_vec(self).map_err(io::Error::other)?;
+        durable::replace(&path(directory, &self.holder), &text)
+    }
+}
+
+/// Removes a holder's file; it is fine when there is none.
+pub fn remove(directory: &Path, holder: &Holder) -> io::Result<()> {
+    durable::discard(&path(directory, holder)).map(drop)
+}
+
+/// The records of this boot. Those of another and those that nobody can read are removed: no
+/// container is left that has such a lease, or nobody knows which.
+pub fn read_all(directory: &Path, boot: &str) -> io::Result<Vec<Record>> {
+    let mut records = Vec::new();
+    for entry in std::fs::read_dir(directory)? {
+        let path = entry?.path();
+        if path.extension().is_none_or(|extension| extension != "json") {
+            continue;
+        }
+        match std::fs::read(&path).map(|text| serde_json::from_slice::<Record>(&text)) {
+            Ok(Ok(record)) if record.boot == boot => records.push(record),
+            Ok(Ok(_)) => drop(durable::discard(&path)?),
+            Ok(Err(e)) => {
+                cni::warn(format_args!(
+                    "dhcp: {} is no lease, and is removed: {e}",
+                    path.display()
+                ));
+                durable::discard(&path)?;
+            }
+            Err(e) => cni::warn(format_args!("dhcp: reading {}: {e}", path.display())),
+        }
+    }
+    Ok(records)
+}
+
+/// A digest names the file: the names of a holder may be longer together than a file's may be.
+fn path(directory: &Path, holder: &Holder) -> PathBuf {
+    use std::fmt::Write as _;
+    let digest = Sha256::digest(holder.to_string().as_bytes());
+    let name = digest.iter().take(16).fold(String::new(), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    });
+    directory.join(name + ".json")
+}

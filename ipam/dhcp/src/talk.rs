@@ -1,0 +1,102 @@
+//! What plugin and daemon say to each other: one line of JSON each way per connection.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::lease::Lease;
+
+/// Where the daemon listens when nothing else is said.
+pub const SOCKET: &str = "/run/cni/dhcp.sock";
+
+/// A longer line is not read to its end.
+pub const LONGEST_LINE: usize = 64 * 1024;
+
+/// What is asked of the daemon.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "verb", rename_all = "lowercase")]
+pub enum Request {
+    /// A lease for an attachment.
+    Add(Wanted),
+    /// The lease that an attachment has.
+    Check(Holder),
+    /// The lease is not needed any more.
+    Del(Holder),
+    /// No lease of the network is needed any more but those of these containers' interfaces.
+    Gc {
+        /// The network.
+        network: String,
+        /// Container and interface.
+        keep: BTreeSet<(String, String)>,
+    },
+    /// Whether anybody is there.
+    Status,
+}
+
+/// Who has a lease: an attachment.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Holder {
+    /// The network.
+    pub network: String,
+    /// The container.
+    pub container: String,
+    /// The interface's name in the container.
+    pub ifname: String,
+}
+
+impl From<&cni::Attachment> for Holder {
+    fn from(attachment: &cni::Attachment) -> Self {
+        Self {
+            network: attachment.network.to_string(),
+            container: attachment.container.to_string(),
+            ifname: attachment.ifname.to_string(),
+        }
+    }
+}
+
+impl std::fmt::Display for Holder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}/{}", self.network, self.container, self.ifname)
+    }
+}
+
+/// The lease that an attachment wants.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wanted {
+    /// Who wants it.
+    pub holder: Holder,
+    /// The container's namespace, as the runtime names it.
+    pub netns: PathBuf,
+    /// The options to send, by code.
+    pub provide: BTreeMap<u8, Vec<u8>>,
+    /// The codes of the options to ask for.
+    pub request: BTreeSet<u8>,
+    /// The metric of the routes; 0 leaves it to the kernel.
+    pub priority: u32,
+}
+
+/// The daemon's answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Answer {
+    /// The lease asked for.
+    Lease(Lease),
+    /// It is done.
+    Done,
+    /// It could not be done.
+    Error {
+        /// The CNI code.
+        code: u32,
+        /// One line.
+        msg: String,
+        /// The rest.
+        details: String,
+    },
+}
+
+impl From<cni::Error> for Answer {
+    fn from(error: cni::Error) -> Self {
+        Self::Error { code: error.code.0, msg: error.msg, details: error.details }
+    }
+}

@@ -1,0 +1,11 @@
+//! `dhcp`: leases of real servers, through bridges, kept by a daemon.
+
+mod at_once;
+mod bad_input;
+mod changes;
+mod daemon;
+mod ground;
+mod options;
+mod restarts;
+mod units;
+mod verbs;

@@ -1,0 +1,37 @@
+//! Many containers.
+
+use std::collections::BTreeSet;
+
+use testkit::Pod;
+
+use super::ground::Ground;
+
+#[test]
+fn fifty_containers_at_once_get_fifty_addresses_and_give_them_back() {
+    testkit::need!(DhcpServer);
+    let ground = Ground::new();
+    let server = ground.dnsmasq("10.5.0.50,10.5.0.199,2m", &["--dhcp-lease-max=1000"]);
+    let daemon = ground.daemon();
+    let (node, conf) = (&ground.node, ground.conf());
+    let pods: Vec<Pod> = (0..50).map(|_| Pod::new()).collect();
+    let attached: Vec<_> = std::thread::scope(|scope| {
+        let adds: Vec<_> = pods.iter().map(|pod| scope.spawn(|| node.attach(&conf, pod))).collect();
+        adds.into_iter().map(|add| add.join().unwrap()).collect()
+    });
+    let addresses: BTreeSet<String> = attached.iter().map(testkit::Attachment::ip).collect();
+    assert_eq!(addresses.len(), pods.len());
+    assert_eq!(ground.leases().len(), pods.len());
+    // One thread holds them all, and no descriptor each.
+    let process = format!("/proc/{}", daemon.id());
+    assert_eq!(std::fs::read_dir(format!("{process}/task")).unwrap().count(), 1);
+    let descriptors = std::fs::read_dir(format!("{process}/fd")).unwrap().count();
+    assert!(descriptors < 20, "{descriptors}");
+    std::thread::scope(|scope| {
+        for attached in &attached {
+            scope.spawn(|| node.del(attached).ok());
+        }
+    });
+    assert!(ground.leases().is_empty());
+    super::ground::tells(&server, "DHCPRELEASE", pods.len() - 1);
+    assert_eq!(node.links(), ["br0", "up0"]);
+}

@@ -1,0 +1,73 @@
+//! The daemon ends, in all ways, and comes again.
+
+use testkit::{Pod, ping};
+
+use super::ground::{Ground, SERVER, tells};
+
+#[test]
+fn a_daemon_that_was_killed_keeps_its_leases_and_renews_them() {
+    testkit::need!(DhcpServer);
+    let ground = Ground::new();
+    let server = ground.kea("10.5.0.50 - 10.5.0.59", 20);
+    let mut daemon = ground.daemon();
+    let node = &ground.node;
+    let pods = [Pod::new(), Pod::new()];
+    let attached = [0, 1].map(|n| node.attach(&ground.conf(), &pods[n]));
+    let granted = server.log().matches("DHCP4_LEASE_ALLOC").count();
+    daemon.kill();
+    assert_eq!(ground.leases().len(), 2);
+    let daemon = ground.daemon();
+    attached.iter().for_each(|attached| drop(node.check(attached).ok()));
+    tells(&server, "DHCP4_LEASE_ALLOC", granted + 1);
+    for (pod, attached) in pods.iter().zip(&attached) {
+        assert_eq!(pod.addresses("eth0"), attached.addresses());
+        assert!(ping(pod, SERVER));
+        node.check(attached).ok();
+        node.del(attached).ok();
+    }
+    tells(&server, "DHCP4_RELEASE", 1);
+    assert!(!daemon.log().contains("lost"), "{}", daemon.log());
+    assert!(ground.leases().is_empty());
+}
+
+#[test]
+fn a_daemon_that_is_killed_while_an_add_waits_fails_it_and_nothing_is_left() {
+    testkit::need!(DhcpServer);
+    let ground = Ground::new();
+    let mut daemon = ground.daemon();
+    let (node, pod) = (&ground.node, Pod::new());
+    let before = node.snapshot();
+    std::thread::scope(|scope| {
+        let add = scope.spawn(|| node.add(&ground.conf(), &pod, "eth0"));
+        crate::agent::ground::until("the container asks", || match pod.link("eth0") {
+            Some(link) if link["operstate"] == "UP" => Ok(()),
+            other => Err(other),
+        });
+        daemon.kill();
+        add.join().unwrap().fails().is(11, &["dhcp daemon"]);
+    });
+    assert_eq!(pod.links(), ["lo"]);
+    assert_eq!(before.section("links"), node.snapshot().section("links"));
+    let _server = ground.dnsmasq("10.5.0.50,10.5.0.99,2m", &[]);
+    let _daemon = ground.daemon();
+    let attached = node.attach(&ground.conf(), &pod);
+    node.check(&attached).ok();
+}
+
+#[test]
+fn garbage_among_the_leases_keeps_no_daemon_from_starting() {
+    testkit::need!(DhcpServer);
+    let ground = Ground::new();
+    let _server = ground.dnsmasq("10.5.0.50,10.5.0.99,2m", &[]);
+    let directory = ground.file("dhcp");
+    std::fs::create_dir(&directory).unwrap();
+    for (name, text) in [("a.json", ""), ("b.json", "{}"), ("c.json", "\u{0}\u{0}")] {
+        std::fs::write(directory.join(name), text).unwrap();
+    }
+    let daemon = ground.daemon();
+    let (node, pod) = (&ground.node, Pod::new());
+    let attached = node.attach(&ground.conf(), &pod);
+    node.check(&attached).ok();
+    assert_eq!(ground.leases().len(), 1);
+    assert!(daemon.log().contains("is no lease"), "{}", daemon.log());
+}

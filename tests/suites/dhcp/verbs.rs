@@ -1,0 +1,168 @@
+//! From ADD to DEL.
+
+use serde_json::json;
+use testkit::{Pod, VERSIONS, ping};
+
+use super::ground::{Ground, SERVER, tells};
+use crate::conf::with;
+
+#[test]
+fn every_version_is_served_from_add_to_del() {
+    testkit::need!(DhcpServer);
+    let ground = Ground::new();
+    let server = ground.dnsmasq("10.5.0.50,10.5.0.99,2m", &[]);
+    let _daemon = ground.daemon();
+    for (n, version) in VERSIONS.iter().enumerate() {
+        let (node, pod) = (&ground.node, Pod::new());
+        let conf = with(ground.conf(), json!({"cniVersion": version}));
+        let attached = node.attach(&conf, &pod);
+        assert_eq!(pod.addresses("eth0"), attached.addresses(), "{version}");
+        assert!(attached.ip().starts_with("10.5.0."), "{version}");
+        assert!(ping(&pod, SERVER), "{version}");
+        let default = &pod.routes("-4", "main")[0];
+        assert_eq!((&default["dst"], &default["gateway"]), (&json!("default"), &json!(SERVER)));
+        if *version >= "0.4.0" {
+            node.check(&attached).ok();
+        }
+        if *version >= "1.1.0" {
+            node.status(&conf).ok();
+            node.gc(&conf, &[&attached]).ok();
+            node.check(&attached).ok();
+        }
+        assert_eq!(ground.leases().len(), 1);
+        node.del(&attached).ok();
+        tells(&server, "DHCPRELEASE", n);
+        assert!(ground.leases().is_empty(), "{version}");
+        assert_eq!(node.links(), ["br0", "up0"], "{version}");
+        // Twice, and of one that never was.
+        node.del(&attached).ok();
+        node.del(&node.unheard(&conf, &Pod::new())).ok();
+    }
+}
+
+#[test]
+fn leases_are_had_through_a_routed_link_and_with_guards_and_without_a_bridge_that_is_there() {
+    testkit::need!(DhcpServer, Nft);
+    let ground = Ground::new();
+    let _server = ground.dnsmasq("10.5.0.50,10.5.0.99,2m", &[]);
+    let _daemon = ground.daemon();
+    let more = json!({"macspoofchk": true, "ipMasq": true, "isDefaultGateway": false});
+    let (node, pod) = (&ground.node, Pod::new());
+    let before = node.snapshot();
+    let attached = node.attach(&with(ground.conf(), more), &pod);
+    assert!(ping(&pod, SERVER));
+    node.check(&attached).ok();
+    node.del(&attached).ok();
+    for section in ["links", "addresses", "routes", "nft"] {
+        assert_eq!(before.section(section), node.snapshot().section(section), "{section}");
+    }
+}
+
+#[test]
+fn status_tells_whether_the_daemon_lives_and_del_needs_none() {
+    testkit::need!(DhcpServer);
+    let ground = Ground::new();
+    let _server = ground.dnsmasq("10.5.0.50,10.5.0.99,2m", &[]);
+    let (node, conf) = (&ground.node, ground.conf());
+    let pod = Pod::new();
+    let socket = ground.socket();
+    let socket = socket.to_str().unwrap();
+    node.status(&conf).fails().is(50, &[socket, "dhcp daemon"]);
+    node.add(&conf, &pod, "eth0").fails().is(11, &[socket, "dhcp daemon"]);
+    assert_eq!(pod.links(), ["lo"]);
+    let mut daemon = ground.daemon();
+    node.status(&conf).ok();
+    let attached = node.attach(&conf, &pod);
+    daemon.kill();
+    // The socket is still there, and nobody behind it.
+    node.status(&conf).fails().is(50, &[socket]);
+    node.check(&attached).fails().is(11, &[socket]);
+    let del = node.del(&attached);
+    del.ok();
+    assert!(del.stderr.contains("left to expire"), "{del}");
+    assert_eq!(pod.links(), ["lo"]);
+    // A new daemon finds the interface gone and forgets the lease.
+    let daemon = ground.daemon();
+    tells(&daemon, "is gone", 0);
+    assert!(ground.leases().is_empty());
+}
+
+#[test]
+fn gc_gives_back_what_is_not_listed() {
+    testkit::need!(DhcpServer);
+    let ground = Ground::new();
+    let server = ground.dnsmasq("10.5.0.50,10.5.0.99,2m", &[]);
+    let _daemon = ground.daemon();
+    let (node, conf) = (&ground.node, ground.conf());
+    let pods = [Pod::new(), Pod::new(), Pod::new()];
+    let [kept, stale, other] = [0, 1, 2].map(|n| {
+        let name = if n == 2 { "another" } else { "net" };
+        node.attach(&with(conf.clone(), json!({"name": name})), &pods[n])
+    });
+    node.gc(&conf, &[&kept]).ok();
+    tells(&server, "DHCPRELEASE", 0);
+    node.check(&kept).ok();
+    node.check(&other).ok();
+    assert_eq!(ground.leases().len(), 2);
+    assert_eq!(pods[1].links(), ["lo"]);
+    assert_eq!(server.log().matches("DHCPRELEASE").count(), 2 - 1, "{}", server.log());
+    drop(stale);
+}
+
+#[test]
+fn check_says_when_the_lease_is_gone_or_another() {
+    testkit::need!(DhcpServer);
+    let ground = Ground::new();
+    let _server = ground.dnsmasq("10.5.0.50,10.5.0.99,2m", &[]);
+    let _daemon = ground.daemon();
+    let (node, pod) = (&ground.node, Pod::new());
+    let mut attached = node.attach(&ground.conf(), &pod);
+    node.check(&attached).ok();
+    let real = attached.addresses()[0].clone();
+    attached.result["ips"][0]["address"] = json!("10.5.0.9/24");
+    node.check(&attached).fails().is(103, &[&real, "10.5.0.9/24"]);
+    attached.result["ips"][0]["address"] = json!(real);
+    let ipam = with(ground.conf(), json!({"type": "dhcp"}));
+    node.del(&testkit::Attachment { conf: ipam, ..attached.clone() }).ok();
+    node.check(&attached).fails().is(103, &["no lease"]);
+}
+
+#[test]
+fn an_add_without_any_server_says_so_and_leaves_nothing() {
+    let ground = Ground::new();
+    let socket = ground.socket();
+    let daemon = ground.daemon_with(&socket, &["-resendtimeout", "1500ms"]);
+    let (node, pod) = (&ground.node, Pod::new());
+    let before = node.snapshot();
+    let error = node.add(&ground.conf(), &pod, "eth0").fails();
+    error.is(11, &["no DHCP lease", "1.5 seconds", "no server has answered"]);
+    assert_eq!(pod.links(), ["lo"]);
+    assert!(before.difference(&node.snapshot()).is_empty(), "{}", daemon.log());
+}
+
+#[test]
+fn a_second_add_of_the_same_interface_is_refused_and_takes_nothing_from_the_first() {
+    testkit::need!(DhcpServer);
+    let ground = Ground::new();
+    let _server = ground.dnsmasq("10.5.0.50,10.5.0.99,2m", &[]);
+    let _daemon = ground.daemon();
+    let (node, pod) = (&ground.node, Pod::new());
+    let attached = node.attach(&ground.conf(), &pod);
+    node.add(&ground.conf(), &pod, "eth0").fails().is(101, &["eth0"]);
+    node.check(&attached).ok();
+    let other = node.attach_as(&ground.conf(), &pod, "net1");
+    assert_ne!(other.ip(), attached.ip());
+    assert_eq!(ground.leases().len(), 2);
+}
+
+#[test]
+fn an_interface_that_is_not_there_is_named() {
+    let ground = Ground::new();
+    let _daemon = ground.daemon();
+    let conf = with(ground.conf(), json!({"type": "dhcp"}));
+    let error = ground.node.add(&conf, &Pod::new(), "eth0").fails();
+    error.is(3, &["eth0", "interface"]);
+    let mut gone = Pod::new();
+    gone.remove();
+    ground.node.add(&conf, &gone, "eth0").fails().is(8, &[gone.path()]);
+}
