@@ -10,6 +10,8 @@ mod machine;
 mod message;
 mod record;
 
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -41,6 +43,12 @@ pub fn run(arguments: impl IntoIterator<Item = String>) -> ExitCode {
 fn serve(flags: Flags) -> Result<(), String> {
     // Signals wait in their descriptor from now on, so that none ends the daemon half-way.
     let events = Events::open().map_err(|e| format!("preparing to wait for events: {e}"))?;
+    if let Some(above) = flags.state.parent().filter(|above| !above.as_os_str().is_empty()) {
+        // Others keep theirs there, too.
+        DirBuilder::new().recursive(true).mode(0o755).create(above).map_err(|e| {
+            format!("-state {}: making the directory above: {e}", flags.state.display())
+        })?;
+    }
     let lock = flags.state.join("lock");
     let _lock = kernel::Lock::take("-state", &lock, 0o700, Duration::ZERO).map_err(|e| {
         format!("{e}; does another daemon keep its leases there? Give each its own -state")

@@ -50,6 +50,10 @@ impl Process {
         self.child.wait().unwrap().success()
     }
 
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
     /// Its exit status, when it ends by itself.
     pub fn end(&mut self) -> Option<i32> {
         self.child.wait().unwrap().code()
@@ -105,13 +109,31 @@ impl Ground {
         process
     }
 
+    /// A daemon that obeys an order of `kernel::fault`, which may not let it come as far as to listen.
+    pub fn daemon_ordered(&self, order: &str) -> Process {
+        let socket = self.socket();
+        let _ = fs::remove_file(&socket);
+        let mut command = self.command(&socket, &["-resendtimeout", "3s"]);
+        command.env("PODWIRE_FAULT", order);
+        let mut process = Process::start(&self.node, &mut command, self.file("ordered.log"));
+        until("the daemon listens, or has ended", || {
+            let ready = std::os::unix::net::UnixStream::connect(&socket).is_ok();
+            if ready || process.has_ended() { Ok(()) } else { Err(process.log()) }
+        });
+        process
+    }
+
     /// A daemon that may not come as far as to listen.
     pub fn unready(&self, socket: &Path, flags: &[&str]) -> Process {
+        let log = self.file(&format!("{}.log", socket.file_name().unwrap().display()));
+        Process::start(&self.node, &mut self.command(socket, flags), log)
+    }
+
+    fn command(&self, socket: &Path, flags: &[&str]) -> Command {
         let mut command = Command::new(self.node.plugins().join("dhcp"));
         command.args(["daemon", "-timeout", "2s", "--resendmax=2s", "-resendtimeout=60s"]);
         command.arg("-socketpath").arg(socket).args(flags);
-        let log = self.file(&format!("{}.log", socket.file_name().unwrap().display()));
-        Process::start(&self.node, &mut command, log)
+        command
     }
 
     /// dnsmasq with this range and these further options.

@@ -166,3 +166,17 @@ fn an_interface_that_is_not_there_is_named() {
     gone.remove();
     ground.node.add(&conf, &gone, "eth0").fails().is(8, &[gone.path()]);
 }
+
+#[test]
+fn the_protocols_edges_are_those_of_every_plugin() {
+    let ground = Ground::new();
+    let version = ground.node.call("dhcp").verb("VERSION").run().ok();
+    assert_eq!(version["supportedVersions"], json!(VERSIONS));
+    let about = ground.node.call("dhcp").run();
+    assert!(about.succeeded() && about.stderr.contains("CNI dhcp plugin"), "{about}");
+    let conf = with(ground.conf(), json!({"type": "dhcp"}));
+    let call = ground.node.call("dhcp").conf(&conf).verb("ADD");
+    call.clone().run().fails().is(4, &["CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME"]);
+    let named = call.pod(&Pod::new()).ifname("eth0");
+    named.stdin("{").run().fails().is(6, &["JSON"]);
+}
