@@ -15,7 +15,7 @@ pub const LONGEST_LINE: usize = 64 * 1024;
 
 /// What is asked of the daemon.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "verb", rename_all = "lowercase")]
+#[serde(rename_all = "lowercase")]
 pub enum Request {
     /// A lease for an attachment.
     Add(Wanted),

@@ -33,5 +33,5 @@ fn fifty_containers_at_once_get_fifty_addresses_and_give_them_back() {
     });
     assert!(ground.leases().is_empty());
     super::ground::tells(&server, "DHCPRELEASE", pods.len() - 1);
-    assert_eq!(node.links(), ["br0", "up0"]);
+    assert_eq!(node.links(), ["lo", "br0", "up0"]);
 }
