@@ -54,9 +54,10 @@ fn a_daemon_that_fails_or_dies_at_any_point_serves_the_next_add() {
             let (pod, what) = (Pod::new(), fault.order(at));
             let daemon = ground.daemon_ordered(&what);
             let output = node.add(&conf, &pod, "eth0");
-            let attached = match output.succeeded() {
-                true => node.attached(&conf, &pod, "eth0", &output),
-                false => node.unheard(&conf, &pod),
+            let attached = if output.succeeded() {
+                node.attached(&conf, &pod, "eth0", &output)
+            } else {
+                node.unheard(&conf, &pod)
             };
             drop(daemon);
             let daemon = ground.daemon();

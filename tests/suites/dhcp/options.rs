@@ -80,8 +80,9 @@ fn the_server_hears_identifier_name_class_and_what_is_asked_for() {
     assert!(log.contains("vendor class: podwire-test"), "{log}");
     assert!(log.contains("client provides name: web"), "{log}");
     assert!(log.contains("ntp-server"), "{log}");
-    let id: String = format!("{}/net/eth0", pod.id).bytes().map(|b| format!("{b:02x}:")).collect();
+    let id = format!("{}/net/eth0", pod.id);
+    let id: Vec<String> = id.bytes().map(|byte| format!("{byte:02x}")).collect();
     let leases = std::fs::read_to_string(ground.file("dnsmasq.leases")).unwrap();
-    assert!(leases.contains(&format!("00:{}", id.trim_end_matches(':'))), "{leases}");
+    assert!(leases.contains(&format!("00:{}", id.join(":"))), "{leases}");
     ground.node.del(&attached).ok();
 }

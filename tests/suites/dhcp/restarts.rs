@@ -17,7 +17,9 @@ fn a_daemon_that_was_killed_keeps_its_leases_and_renews_them() {
     daemon.kill();
     assert_eq!(ground.leases().len(), 2);
     let daemon = ground.daemon();
-    attached.iter().for_each(|attached| drop(node.check(attached).ok()));
+    for attached in &attached {
+        node.check(attached).ok();
+    }
     tells(&server, "DHCP4_LEASE_ALLOC", granted + 1);
     for (pod, attached) in pods.iter().zip(&attached) {
         assert_eq!(pod.addresses("eth0"), attached.addresses());
