@@ -81,7 +81,7 @@ impl Flags {
                 "resendmax" => flags.resend_max = time()?,
                 "resendtimeout" => flags.resend_timeout = time()?,
                 "pidfile" => {
-                    flags.pidfile = Some(value()?).filter(|v| !v.is_empty()).map(Into::into)
+                    flags.pidfile = Some(value()?).filter(|v| !v.is_empty()).map(Into::into);
                 }
                 "hostprefix" => flags.host_prefix = value()?,
                 "socketpath" => flags.socket = value()?.into(),
@@ -93,7 +93,7 @@ impl Flags {
             return Err(format!("-pidfile {}: the path is not absolute", relative.display()));
         }
         if flags.socket.file_name().is_none() {
-            return Err(format!("-socketpath {:?}: names no file", flags.socket));
+            return Err(format!("-socketpath {}: names no file", flags.socket.display()));
         }
         if flags.state.as_os_str().is_empty() {
             let suffix = flags.socket.extension().is_some_and(|extension| extension == "sock");

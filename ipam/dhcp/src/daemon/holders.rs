@@ -197,9 +197,8 @@ impl Holders {
                         self.perform(&holder, effects, None, clients);
                     }
                 }
-                Ok(None) => return,
-                // The link went down, or away: what is due next finds that out.
-                Err(_) => return,
+                // Nothing more, or the link went down or away: what is due next finds that out.
+                Ok(None) | Err(_) => return,
             }
         }
     }
@@ -285,15 +284,11 @@ impl Holders {
         let moment = now();
         if let Some(entry) = self.all.get_mut(&holder) {
             if (entry.record.cookie, entry.record.index) == (cookie, inside.link.index) {
-                match entry.machine.held() {
-                    Some(held) => {
-                        let lease = held.lease.clone();
-                        clients.answer(client, Answer::Lease(lease));
-                    }
-                    None => {
-                        entry.waiting.push(client);
-                        entry.patience_ends = Some(moment + self.flags.resend_timeout);
-                    }
+                if let Some(held) = entry.machine.held() {
+                    clients.answer(client, Answer::Lease(held.lease.clone()));
+                } else {
+                    entry.waiting.push(client);
+                    entry.patience_ends = Some(moment + self.flags.resend_timeout);
                 }
                 return Ok(());
             }
@@ -401,12 +396,11 @@ impl Entry {
         self.record.wish = None;
         let written = self.record.write(&flags.state);
         let found;
-        let inside = match inside {
-            Some(inside) => Some(inside),
-            None => {
-                found = Inside::find(&self.record).ok().flatten();
-                found.as_ref()
-            }
+        let inside = if inside.is_some() {
+            inside
+        } else {
+            found = Inside::find(&self.record).ok().flatten();
+            found.as_ref()
         };
         if !self.waiting.is_empty() {
             let error = match (&written, inside.map(|inside| inside.limit_mtu(&held.lease))) {
@@ -461,12 +455,11 @@ impl Entry {
         let holder = &self.record.holder;
         log(holder, format_args!("lost {}: {why}", held.lease.cidr()));
         let found;
-        let inside = match inside {
-            Some(inside) => Some(inside),
-            None => {
-                found = Inside::find(&self.record).ok().flatten();
-                found.as_ref()
-            }
+        let inside = if inside.is_some() {
+            inside
+        } else {
+            found = Inside::find(&self.record).ok().flatten();
+            found.as_ref()
         };
         match inside.map(|inside| inside.withdraw(&held.lease)) {
             Some(Ok(kept)) => self.record.kept = kept,

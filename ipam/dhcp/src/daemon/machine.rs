@@ -117,7 +117,7 @@ impl Machine {
     pub fn resume(client: Client, patience: Patience, seed: u64, now: Moment, held: Held) -> Self {
         let mut machine = Self::seek(client, patience, seed, now, None);
         machine.phase = Phase::Bound;
-        machine.due = machine.renewal(&held);
+        machine.due = Self::renewal(&held);
         machine.held = Some(held);
         machine
     }
@@ -280,7 +280,7 @@ impl Machine {
             _ => return Vec::new(),
         };
         self.phase = phase;
-        let seconds = u16::try_from((now - begun).as_secs()).unwrap_or(u16::MAX);
+        let seconds = u16::try_from(now.saturating_sub(begun).as_secs()).unwrap_or(u16::MAX);
         self.due = now + self.backoff(tries);
         if !self.awaited || matches!(self.phase, Phase::Requesting { .. }) {
             self.due = self.due.min((begun + self.patience.answer).max(now + FIRST_PAUSE));
@@ -296,7 +296,7 @@ impl Machine {
         match Lease::of(address, &reply.options, reply.search.clone()) {
             Ok(lease) => {
                 let held = Held { lease, since, neighbour: reply.neighbour };
-                self.due = self.renewal(&held);
+                self.due = Self::renewal(&held);
                 self.held = Some(held);
                 self.phase = Phase::Bound;
                 self.awaited = false;
@@ -336,7 +336,7 @@ impl Machine {
         waits || now < begun + self.patience.answer
     }
 
-    fn renewal(&self, held: &Held) -> Moment {
+    fn renewal(held: &Held) -> Moment {
         let after = |seconds: u32| held.since + Duration::from_secs(seconds.into());
         held.lease.times.map_or(Moment::MAX, |times| after(times.renewal))
     }

@@ -36,7 +36,9 @@ fn answer(kind: MessageType, xid: u32, mac: MacAddr, options: &[DhcpOption]) -> 
     message.set_opcode(Opcode::BootReply);
     let mut all = DhcpOptions::new();
     all.insert(DhcpOption::MessageType(kind));
-    options.iter().for_each(|one| drop(all.insert(one.clone())));
+    for one in options {
+        all.insert(one.clone());
+    }
     message.set_opts(all);
     let mut packet =
         packet([10, 5, 0, 1].into(), [10, 5, 0, 7].into(), &message.to_vec().unwrap()).unwrap();
