@@ -142,7 +142,7 @@ fn has_firewalld() -> bool {
     asked.is_ok_and(|told| told.status.success())
 }
 
-/// Kea's answers to `--version` with a failure.
+/// Kea tells its version by `-v` alone.
 fn has_program(name: &str) -> bool {
     Command::new(name).arg("-v").output().is_ok()
 }

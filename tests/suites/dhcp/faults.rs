@@ -30,8 +30,8 @@ fn an_add_that_fails_or_dies_at_any_point_leaves_nothing_after_a_del() {
             assert!(ground.leases().is_empty(), "{what}: {}", daemon.log());
         }
     }
-    let attached = node.attach(&conf, &Pod::new());
-    node.check(&attached).ok();
+    let pod = Pod::new();
+    node.check(&node.attach(&conf, &pod)).ok();
 }
 
 #[test]

@@ -180,3 +180,25 @@ fn the_protocols_edges_are_those_of_every_plugin() {
     let named = call.pod(&Pod::new()).ifname("eth0");
     named.stdin("{").run().fails().is(6, &["JSON"]);
 }
+
+#[test]
+fn a_macvlan_has_a_lease_of_its_own() {
+    testkit::need!(DhcpServer, Macvlan);
+    let ground = Ground::new();
+    let server = ground.dnsmasq("10.5.0.50,10.5.0.99,2m", &[]);
+    let _daemon = ground.daemon();
+    let more = json!({"type": "macvlan", "master": "br0", "stateDir": ground.file("links")});
+    let conf = with(ground.conf(), more);
+    let (node, pods) = (&ground.node, [Pod::new(), Pod::new()]);
+    let attached = [node.attach(&conf, &pods[0]), node.attach(&conf, &pods[1])];
+    assert_ne!(attached[0].ip(), attached[1].ip());
+    for (n, (pod, attached)) in pods.iter().zip(&attached).enumerate() {
+        assert_eq!(pod.addresses("eth0"), attached.addresses());
+        assert!(ping(pod, SERVER));
+        node.check(attached).ok();
+        node.del(attached).ok();
+        tells(&server, "DHCPRELEASE", n);
+        assert_eq!(pod.links(), ["lo"]);
+    }
+    assert!(ground.leases().is_empty());
+}
