@@ -139,9 +139,13 @@ fn tables_in_use_and_reserved_ones_are_passed_over() {
     pod.run(&["ip", "rule", "add", "from", "192.0.2.1", "lookup", "100"]);
     pod.run(&["ip", "route", "add", "blackhole", "192.0.2.0/24", "table", "101"]);
     pod.run(&["ip", "-6", "route", "add", "blackhole", "2001:db8::/32", "table", "102"]);
-    for table in 104..253 {
-        pod.run(&["ip", "rule", "add", "to", "192.0.2.1", "lookup", &table.to_string()]);
-    }
+    let rule = |table: u32| {
+        format!(
+            "rule add to 192.0.2.1 lookup {table}
+"
+        )
+    };
+    pod.batch(&(104..253).map(rule).collect::<String>());
     let attached = ground.attach(&sbr(&ground.node));
     let tables: Vec<String> = attached.ips().iter().map(|ip| table(pod, ip).unwrap()).collect();
     assert_eq!(tables, ["103", "256"]);

@@ -93,9 +93,13 @@ fn a_free_table_is_one_that_nobody_uses() {
     pod.run(&["ip", "link", "add", "blue", "type", "vrf", "table", "1"]);
     pod.run(&["ip", "rule", "add", "from", "192.0.2.1", "lookup", "2"]);
     pod.run(&["ip", "-6", "route", "add", "blackhole", "2001:db8::/32", "table", "3"]);
-    for number in 4..253 {
-        pod.run(&["ip", "rule", "add", "to", "192.0.2.1", "lookup", &number.to_string()]);
-    }
+    let rule = |table: u32| {
+        format!(
+            "rule add to 192.0.2.1 lookup {table}
+"
+        )
+    };
+    pod.batch(&(4..253).map(rule).collect::<String>());
     let attached = ground.attach(&red(node));
     assert_eq!(table(pod, "red"), 256);
     node.check(&attached).ok();
