@@ -1,6 +1,8 @@
 //! The marks by which we know our own links again.
 
-use cni::{Attachment, IfName, NetworkName};
+use std::collections::BTreeSet;
+
+use cni::{Attachment, ContainerId, IfName, NetworkName};
 use sha2::{Digest, Sha256};
 
 /// The kernel's limit for an alias is 255 bytes (`IFALIASZ` less its NUL).
@@ -19,9 +21,22 @@ pub fn alias(attachment: &Attachment) -> String {
 }
 
 /// True when an alias is that of an attachment to `network`.
-pub fn is_of_network(alias: &str, network: &NetworkName) -> bool {
+fn is_of_network(alias: &str, network: &NetworkName) -> bool {
     // No name can hold a colon, so the prefix cannot be another network's.
     alias.starts_with(&format!("podwire:{network}:")) || alias.starts_with(&hashed_prefix(network))
+}
+
+/// Tells of an alias whether it is that of an attachment to `network` which is not among `valid`.
+pub fn stale<'a>(
+    network: &'a NetworkName,
+    valid: &BTreeSet<(ContainerId, IfName)>,
+) -> impl Fn(&str) -> bool + 'a {
+    let named = |(container, ifname): &(ContainerId, IfName)| {
+        let (network, container, ifname) = (network.clone(), container.clone(), ifname.clone());
+        alias(&Attachment { network, container, ifname })
+    };
+    let keep: BTreeSet<String> = valid.iter().map(named).collect();
+    move |alias| is_of_network(alias, network) && !keep.contains(alias)
 }
 
 /// True when an alias is one of ours, of whatever attachment.

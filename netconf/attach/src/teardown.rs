@@ -133,24 +133,12 @@ pub fn gc(call: &GcCall) -> Result<(), Error> {
 }
 
 fn collect_links(call: &GcCall) -> Result<(), Error> {
-    let network = &call.conf.network;
-    let keep: BTreeSet<String> = call
-        .valid
-        .iter()
-        .flatten()
-        .map(|(container, ifname)| {
-            owner::alias(&Attachment {
-                network: network.clone(),
-                container: container.clone(),
-                ifname: ifname.clone(),
-            })
-        })
-        .collect();
+    let Some(valid) = &call.valid else { return Ok(()) };
+    let is_stale = owner::stale(&call.conf.network, valid);
     let host = Socket::open()?;
-    let stale = link::list(&host)?.into_iter().filter(|link| {
-        let stale = |alias: &String| owner::is_of_network(alias, network) && !keep.contains(alias);
-        link.kind == "veth" && link.alias.as_ref().is_some_and(stale)
-    });
+    let stale = link::list(&host)?
+        .into_iter()
+        .filter(|link| link.kind == "veth" && link.alias.as_deref().is_some_and(&is_stale));
     let errors = stale.filter_map(|link| veth::remove(&host, &link).err());
     Error::all(errors.map(Error::from).collect())
 }

@@ -11,12 +11,10 @@ mod limit;
 pub use add::add;
 pub use check::check;
 
-use std::collections::BTreeSet;
-
 use attach::ability::unavailable;
 use attach::owner;
-use cni::{Attachment, Call, Error, GcCall, StatusCall, Version};
-use kernel::link::{self, Link};
+use cni::{Call, Error, GcCall, StatusCall, Version};
+use kernel::link;
 use kernel::{Netns, Socket, tc};
 
 use config::Config;
@@ -44,24 +42,12 @@ pub fn del(call: &Call) -> Result<(), Error> {
 /// Removes the IFB devices of the network's attachments that are not listed.
 pub fn gc(call: &GcCall) -> Result<(), Error> {
     let Some(valid) = &call.valid else { return Ok(()) };
-    let network = &call.conf.network;
-    let keep: BTreeSet<String> = valid
-        .iter()
-        .map(|(container, ifname)| {
-            owner::alias(&Attachment {
-                network: network.clone(),
-                container: container.clone(),
-                ifname: ifname.clone(),
-            })
-        })
-        .collect();
+    let is_stale = owner::stale(&call.conf.network, valid);
     let host = Socket::open()?;
-    let stale = |link: &Link| {
-        let of_network = |a: &String| owner::is_of_network(a, network) && !keep.contains(a);
-        link.kind == "ifb" && link.alias.as_ref().is_some_and(of_network)
-    };
     let all = link::list(&host)?;
-    let errors = all.iter().filter(|link| stale(link));
+    let errors = all
+        .iter()
+        .filter(|link| link.kind == "ifb" && link.alias.as_deref().is_some_and(&is_stale));
     let errors = errors.filter_map(|link| device::remove(&host, link).err());
     Error::all(errors.map(Error::from).collect())
 }

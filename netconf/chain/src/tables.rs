@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use cni::{Code, Error};
-use kernel::{Netns, Socket, link, route, rule};
+use kernel::{Netns, Request, Socket, link, route, rule};
 
 /// How long another process may be at the tables of a container.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -31,4 +31,16 @@ pub fn free(socket: &Socket, first: u32, count: usize) -> Result<Vec<u32>, Error
         return Ok(free);
     }
     Err(Error::new(Code::EXHAUSTED, "no routing table of the container is free"))
+}
+
+/// Adds rules, routes and addresses. That the very same is there already is no error: two of an
+/// interface's routes may ask for it.
+pub fn add(socket: &Socket, requests: &[Request]) -> Result<(), Error> {
+    for outcome in socket.run_all(requests) {
+        match outcome {
+            Err(e) if e.is_exists() => {}
+            other => other?,
+        }
+    }
+    Ok(())
 }

@@ -5,7 +5,7 @@ use attach::undo::Undo;
 use cni::{AddResult, Call, Code, Error, IpConfig};
 use kernel::link::Link;
 use kernel::route::{self, Installed, MAIN, Route};
-use kernel::{Request, Socket, rule};
+use kernel::{Socket, rule};
 
 use super::config::Config;
 use super::{FIRST_TABLE, PROTOCOL, PROTOCOL_OF_RULES, addresses, del, wanted};
@@ -56,7 +56,7 @@ fn lead<'a>(
         .iter()
         .map(|(ip, table, protocol)| rule::add(ip.address.ip(), *table, *protocol))
         .collect();
-    run(socket, &requests)
+    tables::add(socket, &requests)
 }
 
 fn move_routes<'a>(
@@ -93,7 +93,7 @@ fn move_routes<'a>(
             undo.push(move || gone_is_fine(socket.run(route::delete(&own, &name))));
         }
     }
-    run(socket, &requests)?;
+    tables::add(socket, &requests)?;
 
     // From here on the tables serve; main goes last, since gateways were found through it.
     let mut requests = Vec::new();
@@ -115,7 +115,7 @@ fn move_routes<'a>(
             undo.push(move || gone_is_fine(socket.run(route::delete(&own, &name))));
         }
     }
-    run(socket, &requests)
+    tables::add(socket, &requests)
 }
 
 /// Says in the result which table its routes are in now.
@@ -132,17 +132,6 @@ fn tell(result: &mut AddResult, routes: &[Route]) {
             told.table = route.table;
         }
     }
-}
-
-fn run(socket: &Socket, requests: &[Request]) -> Result<(), Error> {
-    for outcome in socket.run_all(requests) {
-        match outcome {
-            // The very same is there: two of the interface's routes ask for it.
-            Err(e) if e.is_exists() => {}
-            other => other?,
-        }
-    }
-    Ok(())
 }
 
 fn gone_is_fine(outcome: kernel::Result<()>) -> Result<(), Error> {

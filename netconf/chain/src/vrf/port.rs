@@ -2,10 +2,12 @@
 //! that its routes go, and IPv6 addresses that are not told to stay.
 
 use cni::Error;
+use kernel::Socket;
 use kernel::address::{self, Address};
 use kernel::link::{self, Link};
 use kernel::route::{self, MAIN, Route};
-use kernel::{Request, Socket};
+
+use crate::tables;
 
 /// `RTPROT_KERNEL`: what the kernel makes of addresses, and makes again.
 const KERNELS_OWN: u8 = 2;
@@ -46,13 +48,13 @@ impl Belongings {
             address::add(link, own.address, options)
         };
         let addresses: Vec<_> = self.addresses.iter().filter(missing).map(add).collect();
-        run(socket, &addresses)?;
+        tables::add(socket, &addresses)?;
         let moved = self.routes.iter().map(|route| {
             let table = if route.table() == from { to } else { route.table() };
             let table = (table != MAIN).then_some(table);
             route::add(link, &Route { table, ..route.clone() })
         });
-        run(socket, &moved.collect::<Vec<_>>())
+        tables::add(socket, &moved.collect::<Vec<_>>())
     }
 }
 
@@ -66,16 +68,6 @@ pub fn enslave(
 ) -> Result<(), Error> {
     socket.run(link::set_master(link.index, &link.name, master))?;
     has.restore(socket, link, from, to)
-}
-
-fn run(socket: &Socket, requests: &[Request]) -> Result<(), Error> {
-    for outcome in socket.run_all(requests) {
-        match outcome {
-            Err(e) if e.is_exists() => {}
-            other => other?,
-        }
-    }
-    Ok(())
 }
 
 /// Deletes a VRF that has no port. Gone is fine.
