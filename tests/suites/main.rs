@@ -48,3 +48,4 @@ mod tuning;
 mod vlan;
 mod vrf;
 mod walk;
+mod weaknesses;
