@@ -38,7 +38,7 @@ fn a_process_does_the_verb_it_is_told() {
         "del without addresses" => del(&c1, None, Some(&veth1)).unwrap(),
         "del of the link" => del(&c1, Some(&[]), Some(&veth1)).unwrap(),
         "add with exemptions" => add(&heeding()).unwrap(),
-        "exempt" => exempt::set(&c1.network, &networks(EXEMPT)).unwrap(),
+        "exempt" => drop(exempt::set(&c1.network, &networks(EXEMPT)).unwrap()),
         "look for exemptions" => assert!(exempt::is_there(&c1.network).unwrap()),
         "remove exemptions" => exempt::remove(&c1.network).unwrap(),
         "gc" => gc(&c1.network, &BTreeSet::new()).unwrap(),
@@ -117,7 +117,12 @@ fn a_del_or_gc_that_failed_or_died_anywhere_is_made_good_by_the_next() {
 fn exemptions_are_as_before_or_as_wanted_after_a_change_that_failed_or_died_anywhere() {
     at_every_request(
         "exempt",
-        || exempt::set(&"net".parse().unwrap(), &networks("10.0.0.0/16 192.0.2.1/32")).unwrap(),
+        || {
+            drop(
+                exempt::set(&"net".parse().unwrap(), &networks("10.0.0.0/16 192.0.2.1/32"))
+                    .unwrap(),
+            );
+        },
         |at| {
             let found = exempted();
             let before = found == ["10.0.0.0/16", "192.0.2.1/32"];
@@ -128,7 +133,7 @@ fn exemptions_are_as_before_or_as_wanted_after_a_change_that_failed_or_died_anyw
     );
     at_every_request(
         "remove exemptions",
-        || exempt::set(&"net".parse().unwrap(), &networks(EXEMPT)).unwrap(),
+        || drop(exempt::set(&"net".parse().unwrap(), &networks(EXEMPT)).unwrap()),
         |at| {
             assert!(process("remove exemptions", "").status.success(), "{at}");
             assert_eq!(ruleset(), "", "{at}");
