@@ -91,7 +91,7 @@ fn lost_notifications_lose_nothing(mode: Mode) {
     agents[0].signal("STOP");
     site.node(1).run(&["ip", "-4", "route", "flush", "proto", "112"]);
     let mut noise = String::new();
-    for round in 0..4 {
+    for round in 0..16 {
         for n in 0..1500 {
             let word = if round % 2 == 0 { "add" } else { "del" };
             let (a, b) = (n / 250, n % 250);
