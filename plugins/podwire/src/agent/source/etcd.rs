@@ -1,6 +1,7 @@
 //! etcd, as flannel lays it out: the network's `config`, and a leased key for each node's subnet, this
 //! node's among them.
 
+mod choice;
 mod claim;
 mod client;
 mod contest;

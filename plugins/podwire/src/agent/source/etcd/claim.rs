@@ -1,6 +1,5 @@
 //! This node's own lease: the one it has, the one it had, or any that is free.
 
-use std::hash::{BuildHasher as _, RandomState};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -12,10 +11,11 @@ use kernel::Socket;
 use kernel::route::{self, Kind};
 use peers::Fault;
 
+use super::choice::{choose, fits, is_free, is_within, taken};
 use super::client::{Endpoints, answer};
 use super::contest::Contest;
 use super::found::{self, Found};
-use super::memory::{Memory, subnet};
+use super::memory::Memory;
 
 /// How often another node may be faster, before it is called a failure.
 const RACES: usize = 10;
@@ -381,62 +381,4 @@ fn warn_of_strangers(ips: &[IpAddr]) -> Result<(), Error> {
         }
     }
     Ok(())
-}
-
-/// The one that is wanted, or else any that is free. Code 102 where there is none.
-fn choose(network: &Network, taken: &[IpNetwork], wanted: Option<Subnet>) -> Result<Subnet, Error> {
-    match wanted.filter(|s| fits(network, s) && is_free(s, taken)) {
-        Some(subnet) => Ok(subnet),
-        None => random(network, taken),
-    }
-}
-
-/// Any that is free.
-fn random(network: &Network, taken: &[IpNetwork]) -> Result<Subnet, Error> {
-    let pick = |range: &flannel::Range| {
-        let free = range.free(taken);
-        // The hasher's keys are random.
-        let noise =
-            usize::try_from(RandomState::new().hash_one(free.len()) >> 33).unwrap_or_default();
-        let at = noise.checked_rem(free.len()).unwrap_or_default();
-        free.get(at).copied().ok_or_else(|| {
-            Error::new(Code::EXHAUSTED, format!("{}: all its subnets are leased", range.network))
-        })
-    };
-    let mut networks = vec![pick(&network.v4)?];
-    if let Some(range) = &network.v6 {
-        networks.push(pick(range)?);
-    }
-    subnet(&networks).ok_or_else(|| Error::new(Code::INTERNAL, "a subnet of no family"))
-}
-
-fn fits(network: &Network, subnet: &Subnet) -> bool {
-    network.v4.has(subnet.v4.into())
-        && match (network.v6, subnet.v6) {
-            (Some(range), Some(v6)) => range.has(v6.into()),
-            (None, None) => true,
-            _ => false,
-        }
-}
-
-/// Pods of these addresses are pods of the network, whether or not it is divided so.
-fn is_within(network: &Network, subnet: &Subnet) -> bool {
-    let within = |net: IpNetwork| {
-        network.all().any(|all| all.prefix() <= net.prefix() && all.contains(net.network()))
-    };
-    subnet.networks().all(within)
-}
-
-/// What is leased, but for the lease that is given back.
-fn taken(found: &[Found], but: Option<&Found>) -> Vec<IpNetwork> {
-    let others = found.iter().filter(|f| but.is_none_or(|but| but.key != f.key));
-    others.flat_map(|f| f.subnet.networks()).collect()
-}
-
-fn is_free(subnet: &Subnet, taken: &[IpNetwork]) -> bool {
-    !subnet.networks().any(|net| taken.iter().any(|other| overlaps(net, *other)))
-}
-
-fn overlaps(a: IpNetwork, b: IpNetwork) -> bool {
-    a.contains(b.network()) || b.contains(a.network())
 }
