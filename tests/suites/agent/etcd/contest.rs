@@ -50,6 +50,32 @@ fn what_somebody_writes_over_a_node_s_own_entry_is_told_and_put_back() {
 }
 
 #[test]
+fn an_agent_that_begins_finds_its_subnet_though_somebody_wrote_where_its_lease_was() {
+    need!(Etcd);
+    let (ground, mut agents) = Ground::running(Mode::Vxlan, "60");
+    let (key, subnet) = (ground.key(1), ground.subnet(1));
+    agents.remove(0).kill();
+    ground.put(&format!("subnets/{key}"), "{");
+    let agent = ground.start(1, "60");
+    until("it is put back", || match ground.lease(&key) {
+        Some(pair) if pair.value["PublicIP"] == "192.168.2.1" && pair.lease != 0 => Ok(()),
+        other => Err(other),
+    });
+    ground.meet();
+    assert_eq!(ground.subnet(1), subnet);
+    ground.site.cluster.all_talk();
+    // Another key with its address, which is the first by name, is not taken instead of the one that it had.
+    agent.kill();
+    ground.put("subnets/10.244.0.0-24", &OTHER.replace("192.168.2.77", "192.168.2.1"));
+    let from = ground.lease(&key).expect("a lease");
+    let agent = ground.start(1, "60");
+    ground.site.agent_tells(1, "the other key is a fault", |state| {
+        state["pid"] == agent.id() && state["faults"].to_string().contains("10.244.0.0-24")
+    });
+    assert_eq!((ground.subnet(1), ground.lease(&key)), (subnet, Some(from)));
+}
+
+#[test]
 fn who_insists_on_a_node_s_subnet_has_it_and_the_node_takes_another() {
     need!(Etcd);
     let ground = Ground::new(Mode::Vxlan);

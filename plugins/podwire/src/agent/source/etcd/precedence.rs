@@ -79,3 +79,47 @@ fn macs(peer: &Peer) -> impl Iterator<Item = (bool, MacAddr)> {
 fn networks(peer: &Peer) -> impl Iterator<Item = IpNetwork> {
     peer.pod_cidrs.iter().filter_map(|text| text.parse().ok())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn peer(name: &str, nets: &[&str], ip: &str, mac: &str) -> Peer {
+        Peer {
+            name: name.to_owned(),
+            pod_cidrs: nets.iter().map(|net| (*net).to_owned()).collect(),
+            node_ips: vec![ip.to_owned()],
+            vtep_mac: mac.parse().ok(),
+            vtep_mac_v6: None,
+        }
+    }
+
+    #[test]
+    fn who_comes_first_has_it() {
+        let cluster = ["10.244.0.0/16".parse().unwrap(), "fd00:244::/32".parse().unwrap()];
+        let local = peer("own", &["10.244.9.0/24"], "192.168.2.9", "02:00:00:00:00:09");
+        let first =
+            peer("first", &["10.244.1.0/24", "fd00:244::/64"], "192.168.2.1", "02:00:00:00:00:01");
+        let (net, ip, mac) = (&["10.244.2.0/24"], "192.168.2.2", "02:00:00:00:00:02");
+        let others = [
+            (peer("a", net, "192.168.2.1", mac), "nodeIPs 192.168.2.1: first"),
+            (peer("a", net, ip, "02:00:00:00:00:01"), "vtepMAC 02:00:00:00:00:01: first"),
+            (peer("a", &["10.244.1.128/25"], ip, mac), "overlaps 10.244.1.0/24; first"),
+            (peer("a", &["10.244.0.0/23"], ip, mac), "overlaps 10.244.1.0/24; first"),
+            (peer("a", &["10.244.2.0/24", "fd00:244::/96"], ip, mac), "overlaps fd00:244::/64"),
+            (peer("a", net, "192.168.2.9", mac), "nodeIPs 192.168.2.9: own"),
+        ];
+        let stranger = peer("s", &["10.9.0.0/24"], "192.168.2.3", "02:00:00:00:00:03");
+        let third = peer("third", &["10.244.3.0/24"], "192.168.2.3", "02:00:00:00:00:03");
+        let before = peer("before", &["10.244.0.0/24"], ip, mac);
+        let mut taken = Taken::new(&cluster, &local);
+        assert_eq!(taken.take(&first), Ok(()));
+        for (other, says) in &others {
+            let why = taken.take(other).unwrap_err();
+            assert!(why.contains(says), "{why}");
+        }
+        // What is of no node of the network takes nothing.
+        assert_eq!((taken.take(&stranger), taken.take(&third)), (Ok(()), Ok(())));
+        assert_eq!(taken.take(&before), Ok(()));
+    }
+}
