@@ -2,6 +2,7 @@
 //! the kernel tells of something that may concern us, and now and then.
 
 mod conflist;
+mod renumbering;
 mod schedule;
 
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cni::{Code, Error};
+use ipnetwork::IpNetwork;
 use kernel::Lock;
 use peers::Pending;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -54,6 +56,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
             serve::start(address, state.clone(), monitor.clone())?;
         }
         let peers_file = Watched::new(&network.peers_file);
+        let subnets = renumbering::of_file(&network.peers_file);
         let agent = Agent {
             publishes: !arguments.follows_the_plugins_own(),
             arguments: arguments.clone(),
@@ -61,6 +64,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
             monitor,
             listener: source::start(source),
             snapshot: None,
+            subnets,
             earlier: 0,
             peers_file,
             left: Vec::new(),
@@ -100,6 +104,8 @@ struct Agent {
     listener: Listener,
     /// What the source said last, or the one before it.
     snapshot: Option<Arc<Snapshot>>,
+    /// The pods' networks on this node, as far as anybody here knows.
+    subnets: Vec<IpNetwork>,
     /// How many descriptions sources gave that came before this one.
     earlier: u64,
     /// The one that it names now.
@@ -230,6 +236,9 @@ impl Agent {
         // Our own changes are told, too; they are told from others by what they lead to.
         self.monitor.hold();
         if let Some(snapshot) = &told.snapshot {
+            let before =
+                std::mem::replace(&mut self.subnets, snapshot.fleet.local.pod_cidrs.clone());
+            renumbering::warn(&before, &self.subnets);
             self.snapshot = Some(snapshot.clone());
         }
         let network = self.network.clone();

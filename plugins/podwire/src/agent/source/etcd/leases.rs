@@ -1,13 +1,16 @@
 //! All leases as they are known now, and the fleet that they make.
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 
 use cni::{Error, Json};
-use flannel::{Backend, Lease};
+use etcd_client::KeyValue;
+use flannel::{Backend, Lease, Peer};
 use peers::{Fault, Fleet};
 
 use super::super::Snapshot;
 use super::claim::Held;
+use super::precedence::Taken;
 
 /// The leases by the last part of their key.
 #[derive(Debug)]
@@ -17,11 +20,28 @@ pub struct Leases {
     known: BTreeMap<String, Known>,
 }
 
-/// What a lease says, as it goes into the description.
+/// A lease, and what it says as it goes into the description.
 #[derive(Debug)]
 struct Known {
-    peer: Option<String>,
+    id: i64,
+    created: i64,
+    value: Vec<u8>,
+    ip: Option<Ipv4Addr>,
+    peer: Option<(Peer, String)>,
     wrong: Vec<String>,
+}
+
+/// How this node's own entry is found.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// As it was written.
+    Ours,
+    /// As it was written, and without a lease: the subnet was reserved for this node for ever.
+    Reserved,
+    /// It is not there any more, or was not, and is somebody else's since.
+    Gone,
+    /// Somebody wrote something else over it.
+    Overwritten(String),
 }
 
 impl Leases {
@@ -31,19 +51,23 @@ impl Leases {
     }
 
     /// A lease was written.
-    pub fn put(&mut self, key: &[u8], value: &[u8]) {
-        let name = self.name(key);
-        let known = match Lease::parse(&name, value) {
-            Err(e) => Known { peer: None, wrong: vec![e.msg] },
+    pub fn put(&mut self, pair: &KeyValue) {
+        let name = self.name(pair.key());
+        let (mut ip, mut peer, mut wrong) = (None, None, Vec::new());
+        match Lease::parse(&name, pair.value()) {
+            Err(e) => wrong.push(e.msg),
             Ok(lease) => {
-                let (peer, wrong) = lease.peer(self.backend);
-                Known {
-                    peer: peer.map(|peer| peer.json().to_string()),
-                    wrong: wrong.into_iter().map(|e| e.msg).collect(),
-                }
+                let (read, errors) = lease.peer(self.backend);
+                ip = lease.public_ip();
+                wrong.extend(errors.into_iter().map(|e| e.msg));
+                peer = read.map(|peer| {
+                    let text = peer.json().to_string();
+                    (peer, text)
+                });
             }
-        };
-        self.known.insert(name, known);
+        }
+        let (id, created, value) = (pair.lease(), pair.create_revision(), pair.value().to_owned());
+        self.known.insert(name, Known { id, created, value, ip, peer, wrong });
     }
 
     /// A lease is gone.
@@ -52,9 +76,22 @@ impl Leases {
         self.known.remove(&name);
     }
 
-    /// True while this node's own is there.
-    pub fn has(&self, own: &Held) -> bool {
-        self.known.contains_key(&own.subnet.to_string())
+    /// How this node's own entry is found.
+    pub fn standing(&self, own: &Held) -> Standing {
+        let Some(known) = self.known.get(&own.subnet.to_string()) else { return Standing::Gone };
+        if known.created != own.created {
+            return Standing::Gone;
+        }
+        let is_same = known.value == own.value.as_bytes();
+        match known.id {
+            id if is_same && id == own.lease => Standing::Ours,
+            0 if is_same => Standing::Reserved,
+            id => Standing::Overwritten(match known.ip {
+                Some(_) if is_same => format!("it goes with another lease, {id:x}"),
+                Some(ip) => format!("its value names PublicIP {ip} and is not what was written"),
+                None => "its value cannot be read".to_owned(),
+            }),
+        }
     }
 
     fn name(&self, key: &[u8]) -> String {
@@ -71,12 +108,26 @@ impl Leases {
         );
         Fleet::parse(format!("{head}]}}").as_bytes(), &format!("lease {}", own.subnet))?;
         let mine = own.subnet.to_string();
-        let others = || self.known.iter().filter(|(name, _)| **name != mine);
-        let peers: Vec<&str> = others().filter_map(|(_, known)| known.peer.as_deref()).collect();
-        let faults = others().flat_map(|(name, known)| {
-            known.wrong.iter().map(|why| Fault { peer: name.clone(), reason: why.clone() })
-        });
+        let mut others: Vec<_> = self.known.iter().filter(|(name, _)| **name != mine).collect();
+        let mut faults: Vec<Fault> = own.fault.iter().cloned().collect();
+        for (name, known) in &others {
+            let named = |why: &String| Fault { peer: (*name).clone(), reason: why.clone() };
+            faults.extend(known.wrong.iter().map(named));
+        }
+        // Who wrote a key by hand takes nothing from who has a lease, nor a new lease from an old one.
+        others.sort_by_key(|(_, known)| (known.id == 0, known.created));
+        let mut taken = Taken::new(&own.networks, &own.local);
+        let mut peers: Vec<(&String, &str)> = Vec::with_capacity(others.len());
+        for (name, known) in others {
+            let Some((peer, text)) = &known.peer else { continue };
+            match taken.take(peer) {
+                Ok(()) => peers.push((name, text)),
+                Err(why) => faults.push(Fault { peer: name.clone(), reason: why }),
+            }
+        }
+        peers.sort();
+        let peers: Vec<&str> = peers.into_iter().map(|(_, text)| text).collect();
         let text = format!("{head}{}]}}", peers.join(",")).into_bytes();
-        Snapshot::of(text, faults.collect(), "the leases")
+        Snapshot::of(text, faults, "the leases")
     }
 }
