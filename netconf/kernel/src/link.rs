@@ -25,8 +25,8 @@ pub use ipip::{Ipip, change as change_ipip, create as create_ipip};
 pub use port::{PortOptions, set_port};
 pub use relocate::relocate;
 pub use set::{
-    clear_alias, disable_address_generation, set_alias, set_all_multicast, set_down, set_mac,
-    set_mtu, set_name, set_promiscuous, set_up, set_up_notifying,
+    clear_alias, clear_master, disable_address_generation, set_alias, set_all_multicast, set_down,
+    set_mac, set_mtu, set_name, set_promiscuous, set_up, set_up_notifying,
 };
 pub use veth::{Veth, create as create_veth};
 pub use vf::{

@@ -4,6 +4,7 @@
 //! [`Plan`] (what the kernel is to have), which is a pure function. The plan is compared with what
 //! the kernel has, and only the difference is applied ([`Network`]). CHECK is the same comparison.
 
+mod adopt;
 mod apply;
 mod backend;
 mod change;

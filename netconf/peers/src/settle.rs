@@ -7,9 +7,11 @@ use std::sync::Arc;
 use cni::Error;
 use ipnetwork::IpNetwork;
 use kernel::link::{self, Link};
+use kernel::route::{Installed, Route};
 use kernel::{Look, Netns, Socket, glance};
 use sha2::{Digest as _, Sha256};
 
+use crate::adopt::adopted;
 use crate::apply::apply;
 use crate::change::Change;
 use crate::config::Config;
@@ -168,13 +170,14 @@ impl<'a> Network<'a> {
         }
         let rivals = self.record()?.rivals(&self.config.state);
         words.extend(planned.overlaps(&rivals).iter().map(Fault::to_string));
-        let scope = Scope::new(&planned.fleet.cluster, &before, &rivals);
         let options = &self.config.options;
+        let scope = Scope::new(&options.network, &planned.fleet.cluster, &before, &rivals);
         let mut changes = planned.changes(&socket, &tunnels, options, &scope)?;
         let plan = &planned.plan;
         changes.extend(former::changes(&socket, plan, &before, &scope, options.protocol)?);
         words.extend(changes.iter().map(|change| format!("to be mended by: {change}")));
-        let overruled = overruled(&socket, &planned.plan, &changes, &self.config.options)?;
+        let links = planned.links(&tunnels);
+        let overruled = overruled(&socket, &planned.plan, &changes, options, &links)?;
         words.extend(overruled.into_iter().map(|(_, words)| words));
         words.extend(more(&planned.plan)?);
         Ok((Ground::of(&planned.fleet, &planned.plan), words))
@@ -248,9 +251,13 @@ impl<'a> Network<'a> {
         for device in &planned.plan.devices {
             tunnel::check_place(socket, device, options, &outlived)?;
         }
-        let record = self.record()?;
+        let (adopted, taken_over) = adopted(socket, &planned.plan, &before, options)?;
+        for words in &taken_over {
+            cni::warn(format_args!("{}: {words}", options.network));
+        }
+        let record = Record { adopted, ..self.record()? };
         let rivals = record.rivals(state);
-        let scope = Scope::new(&planned.fleet.cluster, &before, &rivals);
+        let scope = Scope::new(&options.network, &planned.fleet.cluster, &before, &rivals);
         let devices = planned.devices();
         let known: BTreeSet<_> = devices.iter().chain(&before.devices).cloned().collect();
         let unsettled = Record {
@@ -266,6 +273,7 @@ impl<'a> Network<'a> {
         let (first, last): (Vec<_>, Vec<_>) = outlived.into_iter().partition(needed);
         let mut done: Vec<String> = first.iter().map(commands::removal).collect();
         remove(socket, &first)?;
+        done.extend(taken_over.into_iter().map(|words| format!("# {words}")));
         let mut tunnels: Vec<(&Device, Link)> = Vec::new();
         for device in &planned.plan.devices {
             let found = link::get(socket, device.name.as_str())?;
@@ -445,6 +453,18 @@ impl Planned {
         let mut have = observe(socket, &self.facts, tunnels, options, &scope.own)?;
         let on_tunnel = |index| tunnels.iter().any(|(_, link)| Some(link.index) == index);
         have.routes.retain(|has| on_tunnel(has.link) || !scope.is_a_rivals(has.route.dst));
-        Ok(difference(&self.plan, &have, options, &scope.own))
+        let (underlays, own) = self.links(tunnels);
+        let known = underlays.iter().chain(own.iter()).flatten().copied().collect();
+        let anothers = scope.without_anothers(socket, &mut have.routes, &known)?;
+        let mut changes = difference(&self.plan, &have, options, &scope.own);
+        // The kernel would put ours in their place.
+        let is_anothers = |route: &Route| {
+            let same = |one: &Installed| {
+                (one.route.dst, one.route.priority) == (route.dst, route.priority)
+            };
+            anothers.iter().any(same)
+        };
+        changes.retain(|one| !matches!(one, Change::SetRoute(_, route) if is_anothers(route)));
+        Ok(changes)
     }
 }

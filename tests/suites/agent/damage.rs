@@ -187,6 +187,41 @@ fn a_hardware_address_that_udev_rewrites_is_set_again() {
 }
 
 #[test]
+fn a_tunnel_that_somebody_makes_a_port_of_a_bridge_is_taken_back() {
+    let (site, _agents) = vxlan();
+    for device in ["vxlan.1", "vxlan-v6.1"] {
+        site.node(1).batch(&format!(
+            "link add brx type bridge\nlink set brx up\nlink set {device} master brx\n"
+        ));
+        until("that it is no port", || match site.node(1).link(device) {
+            Some(now) if now["master"].is_null() => Ok(()),
+            now => Err(now),
+        });
+        site.node(1).run(&["ip", "link", "del", "brx"]);
+        site.settles(1);
+        site.cluster.all_talk();
+    }
+}
+
+#[test]
+fn a_time_to_live_that_somebody_sets_is_taken_back() {
+    let (site, _agents) = vxlan();
+    let about = |device| site.node(1).link(device).unwrap();
+    for (device, id) in [("vxlan.1", "1"), ("vxlan-v6.1", "1")] {
+        let before = about(device);
+        let set = ["ip", "link", "set", device, "type", "vxlan", "id", id, "ttl", "1"];
+        site.node(1).run(&set);
+        until("the time to live", || match about(device) {
+            now if now["linkinfo"] == before["linkinfo"] => Ok(()),
+            now => Err(now),
+        });
+        assert_eq!(about(device)["ifindex"], before["ifindex"]);
+    }
+    site.settles(1);
+    site.cluster.all_talk();
+}
+
+#[test]
 fn an_underlay_that_is_renumbered_is_followed_once_the_fleet_says_so() {
     let (mut site, _agents) = vxlan();
     site.node(1).batch(&format!(

@@ -48,6 +48,13 @@ pub(super) fn nest(kind: u16, value: &[u8]) -> Vec<u8> {
     bytes
 }
 
+/// Takes it away from its master: a bridge, a bond, a VRF.
+///
+/// `ip link set dev NAME nomaster`
+pub fn clear_master(index: u32, name: &str) -> Request {
+    request("take from its master the link", name, &link(index).nocontroller().build())
+}
+
 /// Sets it down.
 ///
 /// `ip link set dev NAME down`

@@ -136,7 +136,8 @@ fn look(network: &Network) -> Status {
             let more = source_faults.into_iter().flatten().filter(|f| !ground.faults.contains(f));
             faults.extend(more);
             status.peers = peers(&prospect, &faults, &changed);
-            status.in_line = status.lacking.is_empty() && faults.is_empty();
+            status.in_line =
+                status.lacking.is_empty() && faults.is_empty() && prospect.overruled.is_empty();
         }
         Err(error) => status.trouble = Some(error.to_string()),
     }
@@ -173,7 +174,10 @@ fn peers(prospect: &Prospect, faults: &[Fault], changed: &BTreeMap<String, u64>)
     for Fault { peer: name, reason } in faults {
         let peer =
             all.entry(name).or_insert_with(|| Peer { name: name.clone(), ..Peer::default() });
-        peer.reasons.push(reason.clone());
+        // What is overruled the agent has found, too.
+        if !peer.reasons.contains(reason) {
+            peer.reasons.push(reason.clone());
+        }
     }
     all.into_values().collect()
 }
