@@ -1,7 +1,6 @@
 //! The way to etcd, and its answers as errors of ours.
 
 use std::fmt;
-use std::fs;
 use std::future::Future;
 use std::hash::{BuildHasher as _, RandomState};
 use std::net::{IpAddr, ToSocketAddrs as _, UdpSocket};
@@ -13,6 +12,7 @@ use cni::{Code, Error};
 use etcd_client::{Certificate, Client, ConnectOptions, Identity, TlsOptions};
 
 use super::options::Options;
+use crate::agent::publish;
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -40,6 +40,12 @@ impl Endpoints {
         let from = from.and_then(Path::to_str).unwrap_or("http://127.0.0.1:2379");
         let urls: Vec<String> = from.split(',').map(|url| url.trim().to_owned()).collect();
         for url in &urls {
+            // Not shown: it would be in every log.
+            if url.contains('@') {
+                let why = "must not hold a user or a password";
+                return Err(Error::config("--from", "(an endpoint with @)", why)
+                    .details("give them with --etcd-username and --etcd-password-file"));
+            }
             if !url.starts_with("http://") && !url.starts_with("https://") {
                 let why = "must be endpoints of etcd, as in https://192.168.2.9:2379";
                 return Err(Error::config("--from", format_args!("{url:?}"), why));
@@ -137,7 +143,7 @@ impl fmt::Display for Endpoints {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Error> {
-    fs::read(path).map_err(|e| Error::new(Code::IO, format!("read {}: {e}", path.display())))
+    publish::read(path).map_err(|e| Error::new(Code::IO, format!("read {}: {e}", path.display())))
 }
 
 /// The first line of the file, or what the environment has.

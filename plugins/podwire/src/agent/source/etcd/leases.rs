@@ -8,6 +8,7 @@ use peers::{Fault, Fleet};
 
 use super::super::Snapshot;
 use super::claim::Held;
+use crate::plain::plain;
 
 /// The leases by the last part of their key.
 #[derive(Debug)]
@@ -59,7 +60,8 @@ impl Leases {
 
     fn name(&self, key: &[u8]) -> String {
         let key = String::from_utf8_lossy(key);
-        key.strip_prefix(&self.prefix).unwrap_or(&key).to_owned()
+        // A key may hold anything; that of a subnet is as it was.
+        plain(key.strip_prefix(&self.prefix).unwrap_or(&key))
     }
 
     /// The fleet as this node sees it. Fails when its own entry cannot be served.
@@ -78,5 +80,22 @@ impl Leases {
         });
         let text = format!("{head}{}]}}", peers.join(",")).into_bytes();
         Snapshot::of(text, faults.collect(), "the leases")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_of_several_lines_is_named_in_one() {
+        let mut leases = Leases::new("/net/subnets/".to_owned(), Backend::HostGw);
+        leases.put(b"/net/subnets/x\nreboot\x1b[2J", b"{}");
+        let (name, known) = leases.known.first_key_value().unwrap();
+        assert_eq!(name, "x\\u000areboot\\u001b[2J");
+        assert!(!known.wrong.is_empty());
+        assert!(known.wrong.iter().all(|why| !why.contains(char::is_control)), "{known:?}");
+        leases.delete(b"/net/subnets/x\nreboot\x1b[2J");
+        assert!(leases.known.is_empty());
     }
 }
