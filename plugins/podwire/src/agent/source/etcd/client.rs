@@ -196,3 +196,30 @@ pub fn broken(doing: &str, error: &etcd_client::Error) -> Error {
     };
     Error::new(Code::TRY_AGAIN, format!("{doing}: {text}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Given {
+        #[command(flatten)]
+        options: Options,
+    }
+
+    #[test]
+    fn an_endpoint_with_a_password_is_refused_and_not_shown() {
+        let options = Given::parse_from(["podwire"]).options;
+        let of = |from: &str| Endpoints::new(Some(Path::new(from)), &options);
+        for from in ["https://root:secret@192.0.2.1:2379", "http://a:2379,root:secret@b:2379"] {
+            let refused = of(from).unwrap_err().to_string();
+            assert!(
+                refused.contains("--etcd-username") && !refused.contains("secret"),
+                "{refused}"
+            );
+        }
+        assert!(of("https://192.0.2.1:2379,https://192.0.2.2:2379").is_ok());
+    }
+}
