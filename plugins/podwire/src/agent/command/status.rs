@@ -16,6 +16,7 @@ use crate::agent::network::Network;
 use crate::agent::state::{self, State};
 use crate::agent::{arguments, reconcile};
 use crate::failure::Failure;
+use crate::plain::plain_lines;
 
 /// The arguments of `status`.
 #[derive(Clone, Debug, Args)]
@@ -96,10 +97,19 @@ struct Peer {
 /// Prints it. 3 when something is not as it should be.
 pub fn status(arguments: &Arguments, out: &mut impl Write) -> Result<ExitCode, Failure> {
     let network = Network::read(&arguments.common.network)?;
-    let status = look(&network);
+    let mut status = look(&network);
+    if status.trouble.is_some()
+        && !arguments.common.follows_the_plugins_own()
+        && !network.peers_file.exists()
+    {
+        status.trouble = Some(format!(
+            "{} is not there yet: podwire agent, or podwire once, writes what the source tells",
+            network.peers_file.display()
+        ));
+    }
     if arguments.json {
-        serde_json::to_writer_pretty(&mut *out, &status).map_err(std::io::Error::from)?;
-        writeln!(out)?;
+        let text = serde_json::to_string_pretty(&status).map_err(std::io::Error::from)?;
+        writeln!(out, "{}", plain_lines(&text))?;
     } else {
         show::table(&status, out)?;
     }

@@ -11,6 +11,7 @@ use peers::{Fault, Fleet};
 use super::super::Snapshot;
 use super::claim::Held;
 use super::precedence::Taken;
+use crate::plain::plain;
 
 /// The leases by the last part of their key.
 #[derive(Debug)]
@@ -52,9 +53,13 @@ impl Leases {
 
     /// A lease was written.
     pub fn put(&mut self, pair: &KeyValue) {
-        let name = self.name(pair.key());
+        self.take_up(pair.key(), pair.value(), pair.lease(), pair.create_revision());
+    }
+
+    fn take_up(&mut self, key: &[u8], value: &[u8], id: i64, created: i64) {
+        let name = self.name(key);
         let (mut ip, mut peer, mut wrong) = (None, None, Vec::new());
-        match Lease::parse(&name, pair.value()) {
+        match Lease::parse(&name, value) {
             Err(e) => wrong.push(e.msg),
             Ok(lease) => {
                 let (read, errors) = lease.peer(self.backend);
@@ -66,7 +71,7 @@ impl Leases {
                 });
             }
         }
-        let (id, created, value) = (pair.lease(), pair.create_revision(), pair.value().to_owned());
+        let value = value.to_owned();
         self.known.insert(name, Known { id, created, value, ip, peer, wrong });
     }
 
@@ -96,7 +101,8 @@ impl Leases {
 
     fn name(&self, key: &[u8]) -> String {
         let key = String::from_utf8_lossy(key);
-        key.strip_prefix(&self.prefix).unwrap_or(&key).to_owned()
+        // A key may hold anything; that of a subnet is as it was.
+        plain(key.strip_prefix(&self.prefix).unwrap_or(&key))
     }
 
     /// The fleet as this node sees it. Fails when its own entry cannot be served.
@@ -129,5 +135,22 @@ impl Leases {
         let peers: Vec<&str> = peers.into_iter().map(|(_, text)| text).collect();
         let text = format!("{head}{}]}}", peers.join(",")).into_bytes();
         Snapshot::of(text, faults, "the leases")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_of_several_lines_is_named_in_one() {
+        let mut leases = Leases::new("/net/subnets/".to_owned(), Backend::HostGw);
+        leases.take_up(b"/net/subnets/x\nreboot\x1b[2J", b"{}", 1, 1);
+        let (name, known) = leases.known.first_key_value().unwrap();
+        assert_eq!(name, "x\\u000areboot\\u001b[2J");
+        assert!(!known.wrong.is_empty());
+        assert!(known.wrong.iter().all(|why| !why.contains(char::is_control)), "{known:?}");
+        leases.delete(b"/net/subnets/x\nreboot\x1b[2J");
+        assert!(leases.known.is_empty());
     }
 }
