@@ -11,9 +11,10 @@ use crate::adopt::adopted;
 use crate::device::{Verdict, compare};
 use crate::difference::alias;
 use crate::overruled::overruled;
+use crate::planned::Planned;
 use crate::record::Record;
 use crate::scope::Scope;
-use crate::settle::{Network, Planned};
+use crate::settle::Network;
 use crate::{Outcome, commands, former, tunnel};
 
 /// What a reconciliation would do, and what it could not.

@@ -1,5 +1,6 @@
 //! Which routes under our protocol number are this network's.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use cni::{Error, NetworkName};
@@ -66,9 +67,9 @@ impl Scope {
     ) -> Result<Vec<Installed>, Error> {
         let mut is_anothers: BTreeMap<u32, bool> = known.iter().map(|at| (*at, false)).collect();
         for at in routes.iter().filter_map(|installed| installed.link) {
-            if !is_anothers.contains_key(&at) {
+            if let Entry::Vacant(unknown) = is_anothers.entry(at) {
                 let found = link::get_by_index(socket, at)?;
-                is_anothers.insert(at, found.is_some_and(|link| self.is_anothers_device(&link)));
+                unknown.insert(found.is_some_and(|link| self.is_anothers_device(&link)));
             }
         }
         let through = |installed: &Installed| {
