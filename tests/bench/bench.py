@@ -299,6 +299,8 @@ def rows_of_agent(found):
         middle = {what: statistics.median(figures[what]) for what in ('floor', 'routes', 'ready', 'change')}
         yield f'{name}: all routes, to ip -batch', f'{middle["routes"] / middle["floor"]:.2f} x', None, None
         yield f'{name}: ready after', f'{middle["ready"]:.2f} s', 'under 1 s', middle['ready'] < 1
+        spent = statistics.median(figures['start spent'])
+        yield f'{name}: until ready, processor time', f'{spent:.2f} s', None, None
         yield f'{name}: a change, median', f'{middle["change"] * 1000:.0f} ms', 'at most 100 ms', middle['change'] <= 0.1
         worst = max(figures['change'])
         yield f'{name}: a change, the worst', f'{worst * 1000:.0f} ms', 'at most 100 ms', worst <= 0.1

@@ -13,5 +13,6 @@ mod membership;
 mod notified;
 mod service;
 mod stops;
+mod strange;
 mod takeover;
 mod walk;

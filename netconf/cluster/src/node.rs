@@ -35,6 +35,8 @@ pub fn reconcile(config: &Config) -> Result<Outcome, Error> {
         }
         Ok(Vec::new())
     })?;
+    let overruled = network(config).overruled(&outcome)?;
+    outcome.ground.faults.extend(overruled);
     for ipv6 in not_forwarded(&outcome) {
         match forwarding::enable(ipv6) {
             Ok(()) => outcome.beside.push(enabling(ipv6)),

@@ -1,7 +1,7 @@
 //! A lock that processes share, as a file.
 
-use std::fs::{DirBuilder, File, TryLockError};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::fs::{self, DirBuilder, File, Metadata, TryLockError};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 use std::sync::mpsc;
 use std::thread;
@@ -13,9 +13,16 @@ use crate::{fault, regular};
 
 /// A file, locked as long as the value lives: a process that is killed lets go of it.
 #[derive(Debug)]
-pub struct Lock(#[expect(dead_code, reason = "held, not read")] File);
+pub struct Lock(File);
 
 impl Lock {
+    /// True while the file at `path` is the one that is locked. Where it was removed, others lock another.
+    pub fn is_at(&self, path: &Path) -> bool {
+        let identity = |about: Metadata| (about.dev(), about.ino());
+        let there = fs::metadata(path).map(identity);
+        self.0.metadata().map(identity).is_ok_and(|held| there.is_ok_and(|there| there == held))
+    }
+
     /// Waits for the lock at `path` for as long as `patience`. Its directory is made, with `mode`,
     /// where it is missing. Code 5; 11 when somebody else has it all the time. `key` is the option that
     /// the path came from.
@@ -73,5 +80,18 @@ mod tests {
         });
         drop(held);
         waits.join().unwrap().unwrap();
+    }
+
+    #[test]
+    fn a_lock_whose_file_was_removed_is_told_from_the_one_that_others_take() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("deep/lock");
+        let take = || Lock::take("stateDir", &path, 0o700, Duration::ZERO).unwrap();
+        let held = take();
+        assert!(held.is_at(&path));
+        fs::remove_dir_all(path.parent().unwrap()).unwrap();
+        assert!(!held.is_at(&path));
+        let other = take();
+        assert!(other.is_at(&path) && !held.is_at(&path));
     }
 }

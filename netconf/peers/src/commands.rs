@@ -45,6 +45,11 @@ pub fn removal(link: &Link) -> String {
     format!("ip link del {}", word(&link.name))
 }
 
+/// The command that takes our mark from a device.
+pub fn unmarking(link: &Link) -> String {
+    format!("ip link set {} alias ''", word(&link.name))
+}
+
 fn set((key, value): (String, &str)) -> String {
     format!("sysctl -w {}", word(&format!("net/{key}={value}")))
 }
@@ -80,7 +85,8 @@ fn make(device: &Device, underlay: &str, alias: &str) -> Vec<String> {
 fn vxlan_attributes(vxlan: &Vxlan, underlay: &str) -> String {
     let local = vxlan.local.map(|ip| format!(" local {ip}")).unwrap_or_default();
     let learning = if vxlan.learning { "learning" } else { "nolearning" };
-    format!("id {} dev {}{local} {learning}", vxlan.vni, word(underlay))
+    let ttl = if vxlan.ttl == 0 { "auto".to_owned() } else { vxlan.ttl.to_string() };
+    format!("id {} dev {}{local} ttl {ttl} {learning}", vxlan.vni, word(underlay))
 }
 
 fn ipip_attributes(ipip: &Ipip) -> String {
@@ -105,6 +111,7 @@ fn mend_command(mend: &Mend, device: &Device, underlay: &str, alias: &str) -> St
         (Mend::Mtu, _) => format!("{set} mtu {}", device.mtu),
         (Mend::Alias, _) => format!("{set} alias {}", word(alias)),
         (Mend::AddressGeneration, _) => format!("{set} addrgenmode none"),
+        (Mend::Master, _) => format!("{set} nomaster"),
         (Mend::Down, _) => format!("{set} up"),
     }
 }

@@ -21,7 +21,7 @@ pub enum Verdict {
 /// An attribute that differs and can be changed in place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Mend {
-    /// Local address, underlay, learning, path MTU discovery: the kind's own attributes. The text
+    /// Local address, underlay, learning, time to live, path MTU discovery: the kind's own attributes. The text
     /// names them with both values.
     Kind(String),
     /// The hardware address.
@@ -32,6 +32,8 @@ pub enum Mend {
     Alias,
     /// The kernel would make a link-local address.
     AddressGeneration,
+    /// It is a port of somebody's bridge, which would get what comes out of the tunnel.
+    Master,
     /// It is down.
     Down,
 }
@@ -80,6 +82,7 @@ pub fn compare(device: &Device, link: &Link, alias: &str) -> Verdict {
     if let Kind::Vxlan(..) = &device.kind {
         mend(!link.no_address_generation, Mend::AddressGeneration);
     }
+    mend(link.master.is_some(), Mend::Master);
     mend(!link.up, Mend::Down);
     Verdict::Mend(mends)
 }
@@ -127,6 +130,7 @@ impl Differences {
         let mendable = [
             differ_maybe("underlay", has.underlay, wanted.underlay),
             differ_switch("learning", has.learning, wanted.learning),
+            differ("ttl", &has.ttl, &wanted.ttl),
         ];
         self.mendable.extend(mendable.into_iter().flatten());
     }

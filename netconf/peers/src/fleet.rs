@@ -250,23 +250,25 @@ fn read(peers: Vec<Item<'_>>, cluster: &[IpNetwork], local: &Node) -> (Vec<Node>
     (nodes, faults)
 }
 
-/// Those that share nothing with this node or with one that is served before them. Who comes first
-/// is told by name and content, whatever the order in the list; who is not served takes nothing
-/// from anybody.
-fn serve(mut candidates: Vec<Node>, local: &Node, faults: &mut Vec<Fault>) -> Vec<Node> {
-    candidates.sort();
+/// Those that share nothing with this node or with one that is served before them, by name. Who comes first
+/// is told by the order in the list: a name is anybody's choice, and who comes last and claims what another
+/// has pushes nobody out. Who is not served takes nothing from anybody.
+fn serve(candidates: Vec<Node>, local: &Node, faults: &mut Vec<Fault>) -> Vec<Node> {
     let mut taken = Taken::by(local);
-    let mut served = Vec::with_capacity(candidates.len());
+    let mut is_served = Vec::with_capacity(candidates.len());
     for node in &candidates {
         let conflicts = taken.conflicts(node);
-        served.push(conflicts.is_empty());
+        is_served.push(conflicts.is_empty());
         if conflicts.is_empty() {
             taken.add(node);
         }
         let peer = || node.name.clone();
         faults.extend(conflicts.into_iter().map(|reason| Fault { peer: peer(), reason }));
     }
-    candidates.into_iter().zip(served).filter_map(|(node, served)| served.then_some(node)).collect()
+    let each = std::iter::zip(candidates, is_served);
+    let mut served: Vec<Node> = each.filter_map(|(node, is)| is.then_some(node)).collect();
+    served.sort();
+    served
 }
 
 /// True when all of `net` lies in `all`.

@@ -66,7 +66,11 @@ pub fn routes(
                     && matches!(installed.route.priority, Some(METRIC | BLACKHOLE_METRIC));
                 if is_ours {
                     let link = installed.link.and_then(|at| link::get_by_index(socket, at).ok());
-                    let name = link.flatten().map(|link| link.name).unwrap_or_default();
+                    let link = link.flatten();
+                    if link.as_ref().is_some_and(|link| scope.is_anothers_device(link)) {
+                        continue;
+                    }
+                    let name = link.map(|link| link.name).unwrap_or_default();
                     changes.push(Change::RemoveRoute(installed, name));
                 }
             }

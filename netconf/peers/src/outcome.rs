@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use ipnetwork::IpNetwork;
 
+use crate::conclusion::Pending;
 use crate::facts::Families;
-use crate::settle::Pending;
 use crate::{Change, Fleet, Ground, Node, Plan, Through};
 
 /// The fleet, the plan for it, and what the kernel lacked of it.

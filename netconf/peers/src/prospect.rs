@@ -7,12 +7,14 @@ use ipnetwork::IpNetwork;
 use kernel::Socket;
 use kernel::link::{self, Link};
 
+use crate::adopt::adopted;
 use crate::device::{Verdict, compare};
 use crate::difference::alias;
 use crate::overruled::overruled;
+use crate::planned::Planned;
 use crate::record::Record;
 use crate::scope::Scope;
-use crate::settle::{Network, Planned};
+use crate::settle::Network;
 use crate::{Outcome, commands, former, tunnel};
 
 /// What a reconciliation would do, and what it could not.
@@ -38,6 +40,8 @@ impl Network<'_> {
         let needed = |link: &&Link| planned.plan.devices.iter().any(|d| tunnel::excludes(d, link));
         let (first, last): (Vec<_>, Vec<_>) = outlived.iter().partition(needed);
         devices.extend(first.into_iter().map(commands::removal));
+        let (_, taken_over) = adopted(&socket, &planned.plan, &before, options)?;
+        devices.extend(taken_over.into_iter().map(|words| format!("# {words}")));
         for device in &planned.plan.devices {
             tunnel::check_place(&socket, device, options, &outlived)?;
             let found = link::get(&socket, device.name.as_str())?;
@@ -50,12 +54,12 @@ impl Network<'_> {
             tunnels.push((device, stays.unwrap_or_else(to_come)));
         }
         let rivals = self.record()?.rivals(state);
-        let scope = Scope::new(&planned.fleet.cluster, &before, &rivals);
+        let scope = Scope::new(&options.network, &planned.fleet.cluster, &before, &rivals);
         let mut changes = planned.changes(&socket, &tunnels, options, &scope)?;
         let plan = &planned.plan;
         changes.extend(former::changes(&socket, plan, &before, &scope, options.protocol)?);
-        let overruled = overruled(&socket, &planned.plan, &changes, options)?;
         let links = planned.links(&tunnels);
+        let overruled = overruled(&socket, &planned.plan, &changes, options, &links)?;
         let overlaps = planned.overlaps(&rivals);
         let Planned { fleet, plan, .. } = planned;
         let mut outcome = Outcome::of(fleet, Arc::new(plan), links);

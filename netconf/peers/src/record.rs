@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use cni::{Code, Error, Json, NetworkName};
 use ipnetwork::IpNetwork;
+use kernel::link::Link;
 use kernel::{Lock, Netns, durable, regular};
 use serde::{Deserialize, Serialize};
 
@@ -48,6 +49,25 @@ pub struct Record {
     pub domain: Vec<IpNetwork>,
     /// The tunnel devices that were made.
     pub devices: Vec<String>,
+    /// Those of them that somebody else had made.
+    #[serde(default)]
+    pub adopted: Vec<Adopted>,
+}
+
+/// A device that somebody else made and we took over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Adopted {
+    /// Its name.
+    pub name: String,
+    /// Its index: one that is made anew under that name is ours.
+    pub index: u32,
+}
+
+impl Adopted {
+    /// True for the device itself.
+    pub fn is(&self, link: &Link) -> bool {
+        (self.name.as_str(), self.index) == (link.name.as_str(), link.index)
+    }
 }
 
 /// The conclusion and what it was drawn from.

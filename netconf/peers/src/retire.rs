@@ -7,6 +7,7 @@ use kernel::address::{self, host};
 use kernel::link::{self, Link, Vxlan};
 use kernel::{Socket, durable, route};
 
+use crate::adopt::emptying;
 use crate::difference::{alias, within_any};
 use crate::record::{self, Record};
 use crate::scope::Scope;
@@ -17,7 +18,9 @@ impl Network<'_> {
     /// Removes everything of the node's part: the routes under our number that lead into the
     /// cluster's networks, the tunnel devices that bear our mark with all that they hold, our address
     /// on a device that is shared, and the record. `more` removes what the caller made beside it.
-    /// What is somebody else's stays. Tells what was removed, as commands.
+    /// What is somebody else's stays: a device that we took over, empty and without our mark, routes
+    /// through other networks' devices, and routes to where another network's record leads as well as
+    /// ours, which has them removed with its own. Tells what was removed, as commands.
     ///
     /// Where the cluster's networks are they know from the record and, if it can be read, from the
     /// description of the fleet; without either there are no routes of ours to be told from others.
@@ -29,23 +32,37 @@ impl Network<'_> {
         let fleet = self.config.source.read().map(|(fleet, _)| fleet);
         let cluster = fleet.map(|fleet| fleet.cluster.clone()).unwrap_or_default();
         let record = self.record()?;
-        let scope = Scope::new(&cluster, &before, &record.rivals(state));
+        let scope = Scope::new(&options.network, &cluster, &before, &record.rivals(state));
         // What is gone half-way is not what the last conclusion says.
         let former = former::protocols(&before, options.protocol);
         let devices = before.devices.clone();
-        Record { domain: scope.own.clone(), devices, former, ..record }.write(state)?;
+        let adopted = before.adopted.clone();
+        Record { domain: scope.own.clone(), devices, former, adopted, ..record }.write(state)?;
 
         let devices = self.devices(&socket, &before)?;
+        let is_adopted = |link: &Link| before.adopted.iter().any(|one| one.is(link));
+        let (left, devices): (Vec<_>, Vec<_>) = devices.into_iter().partition(is_adopted);
         let mut changes = Vec::new();
+        for link in &left {
+            for ipv6 in [false, true] {
+                changes.extend(emptying(&socket, link, ipv6, options)?);
+            }
+        }
+        let own: BTreeSet<u32> = devices.iter().map(|link| link.index).collect();
+        let is_emptied = |at: Option<u32>| left.iter().any(|link| Some(link.index) == at);
         for ipv6 in [false, true] {
             if scope.own.iter().all(|net| net.is_ipv6() != ipv6) {
                 continue;
             }
-            let ours = route::of_protocol(&socket, ipv6, options.protocol)?.into_iter();
-            for installed in ours.filter(|installed| {
-                let dst = installed.route.dst;
-                within_any(dst, &scope.own) && !scope.is_a_rivals(dst)
-            }) {
+            let mut ours = route::of_protocol(&socket, ipv6, options.protocol)?;
+            ours.retain(|installed| {
+                let on_own = installed.link.is_some_and(|at| own.contains(&at));
+                within_any(installed.route.dst, &scope.own)
+                    && !is_emptied(installed.link)
+                    && (on_own || !scope.is_claimed(installed.route.dst))
+            });
+            scope.without_anothers(&socket, &mut ours, &own)?;
+            for installed in ours {
                 let link = installed.link.and_then(|at| link::get_by_index(&socket, at).ok());
                 let name = link.flatten().map(|link| link.name).unwrap_or_default();
                 changes.push(Change::RemoveRoute(installed, name));
@@ -64,11 +81,14 @@ impl Network<'_> {
         }
         let mut done: Vec<String> = changes.iter().map(Change::to_string).collect();
         done.extend(devices.iter().map(commands::removal));
+        done.extend(left.iter().map(commands::unmarking));
 
         let mut errors = Vec::new();
         let requests: Vec<_> = changes.iter().map(Change::request).collect();
         let removals = devices.iter().map(|link| link::delete(link.index, &link.name));
-        for outcome in socket.run_all(&requests.into_iter().chain(removals).collect::<Vec<_>>()) {
+        let unmarkings = left.iter().map(|link| link::clear_alias(link.index, &link.name));
+        let all: Vec<_> = requests.into_iter().chain(removals).chain(unmarkings).collect();
+        for outcome in socket.run_all(&all) {
             errors.extend(outcome.err().filter(|e| !e.is_gone()).map(Error::from));
         }
         errors.extend(more().err());

@@ -249,6 +249,7 @@ fn mend(
                 Err(e) if e.errno() == libc::EAFNOSUPPORT => {}
                 other => other?,
             },
+            Mend::Master => socket.run(link::set_master(index, name, 0))?,
             Mend::Down => {
                 prepare(device);
                 match socket.run(link::set_up(index, name)) {
@@ -273,13 +274,15 @@ fn port_in_use(port: u16) -> Error {
         .details("choose another port, on every node, or end that program (ss -ulpn)")
 }
 
-/// The switches of a router's tunnel: no addresses or routes from what is announced there, and
-/// packets may come from where the way back is another (with direct routing the two ways differ
-/// while it changes).
+/// The switches of a router's tunnel: what comes out of it is forwarded (for IPv6 one switch tells of all
+/// interfaces: net/ipv6/ip6_output.c, `ip6_forward`), there are no addresses or routes from what is
+/// announced there, and packets may come from where the way back is another (with direct routing the two
+/// ways differ while it changes).
 pub fn switches(device: &Device) -> Vec<(String, &'static str)> {
     let name = &device.name;
+    let forwarding = (format!("ipv4/conf/{name}/forwarding"), "1");
     if matches!(device.kind, Kind::Fallback) {
-        return Vec::new();
+        return vec![forwarding];
     }
     let mut all = vec![
         (format!("ipv4/conf/{name}/rp_filter"), "2"),
@@ -287,6 +290,8 @@ pub fn switches(device: &Device) -> Vec<(String, &'static str)> {
     ];
     if device.ipv6 {
         all.push((format!("ipv6/conf/{name}/disable_ipv6"), "0"));
+    } else {
+        all.push(forwarding);
     }
     all
 }
@@ -366,6 +371,7 @@ fn describe(mend: &Mend, device: &Device, found: &Link) -> String {
         }
         Mend::Alias => format!("device {name} does not bear our mark"),
         Mend::AddressGeneration => format!("device {name} may make a link-local address"),
+        Mend::Master => format!("device {name} is a port of another device"),
         Mend::Down => format!("device {name} is down"),
     }
 }

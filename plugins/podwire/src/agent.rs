@@ -39,7 +39,8 @@ pub enum Command {
     Plan(Arguments),
     /// Brings the node's part in line once
     Once(Arguments),
-    /// Shows the peers, how each is reached, and how the agent fares
+    /// Shows the peers, how each is reached, and how the agent fares; asks no source: what counts is the
+    /// plugins' peersFile
     Status(command::StatusArguments),
     /// Removes all that the network has on this node and nothing else
     Cleanup(Arguments),

@@ -109,6 +109,21 @@ fn one_bad_node_leaves_the_others_served(mode: Mode) {
 }
 
 #[test]
+fn who_joins_with_the_network_of_another_does_not_push_it_out() {
+    let (mut site, _agents) = Site::running(Mode::HostGw);
+    let nets = site.entry(2)["podCIDRs"].clone();
+    let new = json!({"name": "a-new", "podCIDRs": nets,
+        "nodeIPs": ["192.168.2.9", "fd00:192:168:2::9"]});
+    site.cluster.fleet.roster.entries.push(new);
+    site.write();
+    faults(&site, "a-new", "overlaps 10.244.2.0/24 of peer n2");
+    // It is none that the nodes are to hold.
+    site.cluster.fleet.roster.entries.pop();
+    site.cluster.holds(1);
+    site.cluster.talk(1, 2);
+}
+
+#[test]
 fn a_file_that_is_written_in_pieces_is_read_when_it_is_whole() {
     let (mut site, _agents) = Site::running(Mode::Vxlan);
     site.entry(3).take();

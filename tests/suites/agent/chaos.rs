@@ -1,13 +1,13 @@
 //! Random damage for two minutes: afterwards the kernel has what the description says, and what is somebody
 //! else's is as it was.
 //!
-//! `PODWIRE_CHAOS_SECONDS` has it last longer, `PODWIRE_CHAOS_SEED` repeats the choices of a run that failed (what
-//! they meet depends on the time as well).
+//! `PODWIRE_CHAOS_SECONDS` has it last longer, `PODWIRE_CHAOS_SEED` has it choose otherwise (what the choices
+//! meet depends on the time as well).
 
 mod damage;
 mod foreign;
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use testkit::need;
@@ -22,6 +22,8 @@ each_mode! { whatever_is_damaged_comes_back_and_nothing_else_is_touched }
 
 /// How long.
 const SECONDS: u64 = 120;
+/// The same choices each time, unless others are asked for: a change that breaks nothing is not to fail by chance.
+const SEED: u64 = 0x706f_6477_6972_6501;
 /// How long the agent is given to answer before the next damage: what damages nothing calls for no answer.
 const ANSWER: Duration = Duration::from_millis(400);
 
@@ -61,8 +63,7 @@ fn number(variable: &str) -> Option<u64> {
 #[expect(clippy::print_stdout, reason = "what was done is shown when the test fails")]
 fn whatever_is_damaged_comes_back_and_nothing_else_is_touched(mode: Mode) {
     need!(Nft);
-    let clock = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    let seed = number("PODWIRE_CHAOS_SEED").unwrap_or(u64::from(clock.subsec_nanos()));
+    let seed = number("PODWIRE_CHAOS_SEED").unwrap_or(SEED);
     let length = Duration::from_secs(number("PODWIRE_CHAOS_SECONDS").unwrap_or(SECONDS));
     println!("PODWIRE_CHAOS_SEED={seed}");
     let (site, mut agents) = Site::running_of(mode, json!({"ipMasq": true}), &[]);

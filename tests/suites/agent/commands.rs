@@ -125,6 +125,29 @@ fn status_tells_what_is_amiss() {
 }
 
 #[test]
+fn a_route_that_is_preferred_to_ours_counts_as_a_fault_while_it_is_there() {
+    let (site, agents) = Site::running(Mode::HostGw);
+    let hijack = ["ip", "route", "add", "10.244.2.0/24", "via", "192.168.2.3", "metric", "5"];
+    site.node(1).run(&hijack);
+    let tells = |what: &str, count: usize| {
+        site.agent_tells(1, what, |state| {
+            state["faults"].as_array().is_some_and(|faults| faults.len() == count)
+        });
+    };
+    tells("what is overruled", 1);
+    agents[0].says("packets to 10.244.2.0/24 take the route to 10.244.2.0/24 proto 3, not ours");
+    let status = site.command(1, "status", &["--json"]);
+    assert_eq!(status.code, Some(3), "{status:?}");
+    let status = site.status(1);
+    assert_eq!((&status["inLine"], &status["lacking"]), (&json!(false), &json!([])));
+    assert_eq!(status["peers"][0]["reasons"].as_array().unwrap().len(), 1, "{status:#}");
+    site.node(1).run(&["ip", "route", "del", "10.244.2.0/24", "metric", "5"]);
+    tells("that nothing is overruled", 0);
+    site.settles(1);
+    assert_eq!(site.status(1)["inLine"], true);
+}
+
+#[test]
 fn a_conflist_that_describes_no_such_network_is_refused() {
     let site = Site::of(Mode::HostGw, json!({"type": "bridge"}));
     for command in ["agent", "plan", "once", "status", "cleanup"] {

@@ -91,7 +91,8 @@ fn lost_notifications_lose_nothing(mode: Mode) {
     agents[0].signal("STOP");
     site.node(1).run(&["ip", "-4", "route", "flush", "proto", "112"]);
     let mut noise = String::new();
-    for round in 0..4 {
+    // Room is asked for of what thousands of peers' changes take.
+    for round in 0..24 {
         for n in 0..1500 {
             let word = if round % 2 == 0 { "add" } else { "del" };
             let (a, b) = (n / 250, n % 250);
@@ -182,6 +183,41 @@ fn a_hardware_address_that_udev_rewrites_is_set_again() {
     });
     site.settles(1);
     assert_eq!(site.node(1).link("vxlan.1").unwrap()["ifindex"], before["ifindex"]);
+    site.cluster.all_talk();
+}
+
+#[test]
+fn a_tunnel_that_somebody_makes_a_port_of_a_bridge_is_taken_back() {
+    let (site, _agents) = vxlan();
+    for device in ["vxlan.1", "vxlan-v6.1"] {
+        site.node(1).batch(&format!(
+            "link add brx type bridge\nlink set brx up\nlink set {device} master brx\n"
+        ));
+        until("that it is no port", || match site.node(1).link(device) {
+            Some(now) if now["master"].is_null() => Ok(()),
+            now => Err(now),
+        });
+        site.node(1).run(&["ip", "link", "del", "brx"]);
+        site.settles(1);
+        site.cluster.all_talk();
+    }
+}
+
+#[test]
+fn a_time_to_live_that_somebody_sets_is_taken_back() {
+    let (site, _agents) = vxlan();
+    let about = |device| site.node(1).link(device).unwrap();
+    for (device, id) in [("vxlan.1", "1"), ("vxlan-v6.1", "1")] {
+        let before = about(device);
+        let set = ["ip", "link", "set", device, "type", "vxlan", "id", id, "ttl", "1"];
+        site.node(1).run(&set);
+        until("the time to live", || match about(device) {
+            now if now["linkinfo"] == before["linkinfo"] => Ok(()),
+            now => Err(now),
+        });
+        assert_eq!(about(device)["ifindex"], before["ifindex"]);
+    }
+    site.settles(1);
     site.cluster.all_talk();
 }
 

@@ -1,6 +1,7 @@
 //! Subnets leased in etcd, as flannel lays it out; a real one, on the nodes.
 
 mod cluster;
+mod contest;
 mod ground;
 mod looking;
 mod secure;

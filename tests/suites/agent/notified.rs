@@ -123,7 +123,11 @@ fn forwarding_that_is_turned_off_is_turned_on_again() {
 #[test]
 fn the_switches_of_a_tunnel_are_turned_back() {
     let (site, agents) = site(Mode::Vxlan);
-    let switches = [("net/ipv4/conf/vxlan.1/rp_filter", "1"), ("net/ipv4/ip_forward", "0")];
+    let switches = [
+        ("net/ipv4/conf/vxlan.1/rp_filter", "1"),
+        ("net/ipv4/conf/vxlan.1/forwarding", "0"),
+        ("net/ipv4/ip_forward", "0"),
+    ];
     turned_back(&site, &agents[0], &switches);
 }
 

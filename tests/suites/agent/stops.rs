@@ -83,6 +83,67 @@ fn cleanup_removes_what_is_ours_and_nothing_else(mode: Mode) {
 }
 
 #[test]
+fn cleanup_leaves_what_another_network_with_the_same_networks_has() {
+    let site = Site::new(Mode::Vxlan);
+    assert_eq!(site.command(1, "once", &[]).code, Some(0));
+    let before = held(site.node(1), &Place::of(Mode::Vxlan));
+    let state = site.state(1);
+    let mut list: serde_json::Value =
+        serde_json::from_str(&fs::read_to_string(site.conflist_file(1)).unwrap()).unwrap();
+    let other = site.node(1).directory().join("other.conflist");
+    list["name"] = json!("pods2");
+    let plugin = &mut list["plugins"][1];
+    plugin["type"] = json!("host-gw");
+    plugin["name"] = json!("pods2");
+    plugin["stateDir"] = json!(state.with_file_name("pods2").to_str().unwrap());
+    plugin["peersFile"] = json!(site.node(1).directory().join("peers2.json").to_str().unwrap());
+    fs::write(&other, list.to_string()).unwrap();
+    let mut arguments = site.arguments(1);
+    arguments[1] = other.to_str().unwrap().to_owned();
+    let once = site.command_as(1, "once", &arguments);
+    assert_eq!(once.code, Some(3), "{once:?}");
+    assert!(once.out.contains("of network pods: its clusterCIDRs"), "{once:?}");
+    assert_eq!(held(site.node(1), &Place::of(Mode::Vxlan)), before);
+    let cleanup = site.command_as(1, "cleanup", &arguments);
+    assert_eq!(cleanup.code, Some(0), "{cleanup:?}");
+    assert_eq!(held(site.node(1), &Place::of(Mode::Vxlan)), before);
+    assert_eq!(site.command(1, "plan", &[]).out, "");
+}
+
+#[test]
+fn a_device_that_was_taken_over_is_emptied_by_cleanup_and_left() {
+    let site = Site::new(Mode::Vxlan);
+    let node = site.node(1);
+    node.batch(
+        "link add vxlan.1 type vxlan id 1 dev eth0 local 192.168.2.1 dstport 8472 nolearning\n\
+         link set vxlan.1 up\n",
+    );
+    let index = node.link("vxlan.1").unwrap()["ifindex"].take();
+    let once = site.command(1, "once", &[]);
+    assert_eq!(once.code, Some(0), "{once:?}");
+    let words = "takes over the device vxlan.1, which somebody else made";
+    assert!(once.out.contains(words) && once.err.contains(words), "{once:?}");
+    assert!(!once.out.contains("takes over the device vxlan-v6.1"), "{once:?}");
+    assert_eq!(node.link("vxlan.1").unwrap()["ifalias"], "podwire:pods");
+    // It is told once, and remembered.
+    site.node(1).run(&["ip", "link", "set", "vxlan.1", "alias", "somebody"]);
+    let again = site.command(1, "once", &[]);
+    assert!(!again.err.contains(words) && again.out.contains("alias"), "{again:?}");
+    let cleanup = site.command(1, "cleanup", &[]);
+    assert_eq!(cleanup.code, Some(0), "{cleanup:?}");
+    let left = node.link("vxlan.1").unwrap();
+    assert_eq!((&left["ifindex"], &left["ifalias"]), (&index, &serde_json::Value::Null));
+    assert!(node.link("vxlan-v6.1").is_none());
+    assert_eq!(node.addresses("vxlan.1"), [""; 0]);
+    let (neighbours, entries) = (
+        node.ip(&["neigh", "show", "dev", "vxlan.1", "nud", "permanent"]),
+        node.bridge(&["fdb", "show", "dev", "vxlan.1"]),
+    );
+    assert_eq!((neighbours, entries), (json!([]), json!([])));
+    assert!(!node.run(&["ip", "route"]).contains("10.244."));
+}
+
+#[test]
 fn a_second_agent_of_a_network_is_refused() {
     let site = Site::new(Mode::HostGw);
     let _first = site.start(1);

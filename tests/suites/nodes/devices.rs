@@ -92,6 +92,7 @@ fn devices_carry_what_the_modes_promise(mode: Mode) {
         assert_eq!(node.addresses(device), [address]);
         assert_eq!(node.sysctl(&format!("net/ipv6/conf/{device}/accept_ra")), "0");
         assert_eq!(node.sysctl(&format!("net/ipv4/conf/{device}/rp_filter")), "2");
+        assert_eq!(node.sysctl(&format!("net/ipv4/conf/{device}/forwarding")), "1");
         assert!(!node.run(&["ip", "-6", "addr", "show", "dev", device]).contains("fe80"));
     }
 }

@@ -20,6 +20,8 @@ pub struct Vxlan {
     pub local: Option<IpAddr>,
     /// Where frames for unknown destinations go (`remote`, `group`).
     pub group: Option<IpAddr>,
+    /// The outer packets' time to live; 0 for the kernel's own.
+    pub ttl: u8,
     /// The UDP port.
     pub port: u16,
     /// Learns source addresses.
@@ -69,9 +71,9 @@ pub fn create(name: &str, device: &Vxlan, mac: MacAddr, mtu: Option<u32>) -> Req
 }
 
 /// Changes what can be changed of a device that exists: underlay, local address (of the same
-/// family), learning. The identifier and the port stay.
+/// family), time to live, learning. The identifier and the port stay.
 ///
-/// `ip link set NAME type vxlan id VNI dev UNDERLAY local IP nolearning`
+/// `ip link set NAME type vxlan id VNI dev UNDERLAY local IP ttl TTL nolearning`
 pub fn change(index: u32, name: &str, device: &Vxlan) -> Request {
     let link = LinkVxlan::new(name, device.vni).index(index);
     let message =
@@ -85,7 +87,8 @@ fn changeable(device: &Vxlan) -> impl Iterator<Item = InfoVxlan> {
         IpAddr::V6(ip) => InfoVxlan::Local6(ip),
     });
     let learning = InfoVxlan::Learning(device.learning);
-    device.underlay.map(InfoVxlan::Link).into_iter().chain(local).chain([learning])
+    let all = [InfoVxlan::Ttl(device.ttl), learning];
+    device.underlay.map(InfoVxlan::Link).into_iter().chain(local).chain(all)
 }
 
 /// `IFLA_VXLAN_*`.
@@ -94,6 +97,7 @@ mod attribute {
     pub const GROUP: u16 = 2;
     pub const LINK: u16 = 3;
     pub const LOCAL: u16 = 4;
+    pub const TTL: u16 = 5;
     pub const LEARNING: u16 = 7;
     pub const PROXY: u16 = 11;
     pub const L2MISS: u16 = 13;
@@ -116,6 +120,7 @@ impl Vxlan {
                 attribute::LINK => device.underlay = attributes::number(value).filter(|n| *n != 0),
                 attribute::LOCAL | attribute::LOCAL6 => device.local = attributes::ip(value),
                 attribute::GROUP | attribute::GROUP6 => device.group = attributes::ip(value),
+                attribute::TTL => device.ttl = value.first().copied().unwrap_or_default(),
                 attribute::PORT => device.port = attributes::port(value).unwrap_or_default(),
                 attribute::LEARNING => device.learning = attributes::switch(value),
                 // Its presence is its value.

@@ -63,6 +63,7 @@ fn every_switch_of_a_vxlan_device_is_sent_and_read() {
             local: None,
             group: Some("192.0.2.9".parse().unwrap()),
             port: 4789,
+            ttl: 9,
             learning: true,
             gbp: true,
             external: false,
@@ -76,7 +77,7 @@ fn every_switch_of_a_vxlan_device_is_sent_and_read() {
         assert_shown(
             netns,
             "every",
-            &json!({"id": 0x00ff_ffff, "remote": "192.0.2.9", "port": 4789, "learning": true,
+            &json!({"id": 0x00ff_ffff, "remote": "192.0.2.9", "port": 4789, "learning": true, "ttl": 9,
                 "proxy": true, "l2miss": true, "l3miss": true}),
         );
         // Older versions of ip show true there, newer ones null.

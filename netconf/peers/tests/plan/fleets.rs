@@ -275,7 +275,7 @@ fn a_peer_that_shares_something_with_this_node_is_left_out() {
 }
 
 #[test]
-fn of_two_peers_that_share_something_the_first_by_name_is_served() {
+fn of_two_peers_that_share_something_the_first_in_the_list_is_served() {
     for (key, value, said) in [
         (
             "podCIDRs",
@@ -300,7 +300,9 @@ fn of_two_peers_that_share_something_the_first_by_name_is_served() {
         ),
     ] {
         let name = if key == "name" { "n3" } else { "n4" };
-        assert_eq!(faults(with(4, key, value)), [format!("peer {name}: {said}")]);
+        let fleet = fleet(node4(1), vec![node4(3), with(4, key, value)]);
+        assert_eq!(names(&fleet), ["n3"]);
+        assert_eq!(shown(&fleet.faults), [format!("peer {name}: {said}")]);
     }
     let around = fleet(node4(1), vec![with(3, "nodeIPs", json!(["10.244.4.4"])), node4(4)]);
     assert_eq!(names(&around), ["n3"]);
@@ -308,6 +310,20 @@ fn of_two_peers_that_share_something_the_first_by_name_is_served() {
         shown(&around.faults),
         ["peer n4: podCIDRs 10.244.4.0/24: holds 10.244.4.4, the node address of peer n3"]
     );
+}
+
+#[test]
+fn who_comes_last_pushes_nobody_out_whatever_its_name() {
+    for name in ["a-new", "z-new"] {
+        let mut new = with(9, "podCIDRs", json!(["10.244.2.0/24"]));
+        new["name"] = json!(name);
+        let around = fleet(node4(1), vec![node4(3), node4(2), new.clone()]);
+        assert_eq!(names(&around), ["n2", "n3"]);
+        let said = "podCIDRs 10.244.2.0/24: overlaps 10.244.2.0/24 of peer n2";
+        assert_eq!(shown(&around.faults), [format!("peer {name}: {said}")]);
+        let first = fleet(node4(1), vec![new, node4(3), node4(2)]);
+        assert!(!names(&first).contains(&"n2"), "{first:?}");
+    }
 }
 
 #[test]
@@ -333,9 +349,9 @@ fn hardware_addresses_are_compared_within_a_family_in_use() {
 fn only_who_is_served_takes_something_from_others() {
     // n2 takes n3's network away; n3 would have taken n4's.
     let peers = vec![
-        with(4, "podCIDRs", json!(["10.244.3.128/25"])),
-        with(3, "podCIDRs", json!(["10.244.2.128/25", "10.244.3.0/24"])),
         node4(2),
+        with(3, "podCIDRs", json!(["10.244.2.128/25", "10.244.3.0/24"])),
+        with(4, "podCIDRs", json!(["10.244.3.128/25"])),
     ];
     let fleet = fleet(node4(1), peers);
     assert_eq!(names(&fleet), ["n2", "n4"]);

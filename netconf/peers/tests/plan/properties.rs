@@ -261,8 +261,10 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(256) })]
 
     #[test]
-    fn the_order_of_the_list_does_not_matter(
-        (case, shuffled) in case().prop_flat_map(|case| {
+    fn the_order_of_a_list_without_contradictions_does_not_matter(
+        (case, shuffled) in case().prop_flat_map(|mut case| {
+            let mut names = HashSet::new();
+            case.list.retain(|peer| names.insert(peer["name"].to_string()));
             let list = Just(case.list.clone()).prop_shuffle();
             (Just(case), list)
         }),
@@ -270,6 +272,9 @@ proptest! {
     ) {
         let again = Case::of(local.clone(), shuffled, case.options.clone());
         let first = Case::of(local, case.list, case.options);
+        // Of those that contradict each other the first in the list is served.
+        prop_assume!(first.fleet.faults.iter().all(|fault| !fault.reason.contains(" of peer ")
+            && !fault.reason.contains(": peer ")));
         prop_assert_eq!(first.fleet, again.fleet);
         prop_assert_eq!(first.facts, again.facts);
         prop_assert_eq!(first.plan, again.plan);

@@ -38,7 +38,7 @@ pub struct Arguments {
     /// Write what flannel's plugin reads, too
     #[arg(
         long, value_name = "PATH", num_args = 0..=1, require_equals = true,
-        default_missing_value = SUBNET_ENV,
+        default_missing_value = SUBNET_ENV, value_parser = absolute,
     )]
     pub subnet_env: Option<PathBuf>,
     /// Serve /healthz, /readyz and /metrics at 127.0.0.1:PORT, [::1]:PORT or unix:/path
@@ -83,6 +83,12 @@ pub enum Level {
     Info,
     /// Each step of it
     Debug,
+}
+
+/// A path that means the same wherever the agent is started.
+fn absolute(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    if path.is_absolute() { Ok(path) } else { Err("must be an absolute path".to_owned()) }
 }
 
 impl Arguments {

@@ -16,6 +16,7 @@ use super::network::Network;
 use super::source::{self, Purpose, Snapshot};
 use super::{reconcile, round, runtime, subnet};
 use crate::failure::Failure;
+use crate::plain::plain;
 
 pub use cleanup::cleanup;
 pub use status::{Arguments as StatusArguments, status};
@@ -51,7 +52,7 @@ pub fn plan(arguments: &Arguments, out: &mut impl Write) -> Result<ExitCode, Fai
     };
     print(&prospect.outcome, out)?;
     for (_, words) in &prospect.overruled {
-        writeln!(out, "# {words}")?;
+        writeln!(out, "# {}", plain(words))?;
     }
     faults(&prospect.outcome.ground.faults, snapshot.as_deref(), out)?;
     Ok(ExitCode::SUCCESS)
@@ -78,7 +79,7 @@ pub fn once(arguments: &Arguments, out: &mut impl Write) -> Result<ExitCode, Fai
 
 fn print(outcome: &Outcome, out: &mut impl Write) -> Result<(), Failure> {
     for step in outcome.steps() {
-        writeln!(out, "{}", step.command)?;
+        writeln!(out, "{}", plain(&step.command.to_string()))?;
     }
     Ok(())
 }
@@ -89,7 +90,8 @@ fn faults(
     out: &mut impl Write,
 ) -> Result<(), Failure> {
     for fault in faults.iter().chain(snapshot.into_iter().flat_map(|s| &s.faults)) {
-        writeln!(out, "# {fault}")?;
+        // A second line would be a command.
+        writeln!(out, "# {}", plain(&fault.to_string()))?;
     }
     Ok(())
 }

@@ -26,7 +26,7 @@ const GROUPS: &[Group] = &[
     Group::Ipv6Configuration,
 ];
 /// What may wait to be read of them, in bytes: a round makes thousands of changes at once.
-const ROOM: usize = 8 << 20;
+const ROOM: usize = 2 << 20;
 /// So many are kept until it is known what concerns us; of more it is assumed that something does.
 const KEPT: usize = 1 << 16;
 /// Where listening fails, which no kernel does, it is tried again so often.

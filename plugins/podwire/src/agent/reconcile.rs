@@ -2,6 +2,7 @@
 //! the kernel tells of something that may concern us, and now and then.
 
 mod conflist;
+mod renumbering;
 mod schedule;
 
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cni::{Code, Error};
+use ipnetwork::IpNetwork;
 use kernel::Lock;
 use peers::Pending;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -23,8 +25,9 @@ use super::round::{self, Round};
 use super::source::{self, Listener, Snapshot, Told};
 use super::state::{Shared, State, Trouble};
 use super::watch::Watched;
-use super::{log, report, runtime, serve, service, subnet};
+use super::{log, publish, report, runtime, serve, service, subnet};
 use crate::failure::Failure;
+use crate::plain::plain;
 use schedule::{Cause, Schedule};
 
 /// How long the source's first word is waited for before what is there already is made sure of.
@@ -42,7 +45,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     log::start(arguments);
     let network = Network::read(&arguments.network)?;
     let source = source::open(arguments, &network)?;
-    let _alone = alone(&network, HANDOVER)?;
+    let alone = alone(&network, HANDOVER)?;
     let monitor = Monitor::start()?;
     conflist::follow_ruleset(&monitor, &network);
     let node =
@@ -54,6 +57,8 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
             serve::start(address, state.clone(), monitor.clone())?;
         }
         let peers_file = Watched::new(&network.peers_file);
+        let subnets = renumbering::of_file(&network.peers_file);
+        let lock_file = Watched::new(&lock(&network));
         let agent = Agent {
             publishes: !arguments.follows_the_plugins_own(),
             arguments: arguments.clone(),
@@ -61,12 +66,15 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
             monitor,
             listener: source::start(source),
             snapshot: None,
+            subnets,
             earlier: 0,
             peers_file,
             left: Vec::new(),
             state,
             schedule: Schedule::new(),
             pending: None,
+            alone,
+            lock_file,
         };
         agent.run().await
     });
@@ -100,6 +108,8 @@ struct Agent {
     listener: Listener,
     /// What the source said last, or the one before it.
     snapshot: Option<Arc<Snapshot>>,
+    /// The pods' networks on this node, as far as anybody here knows.
+    subnets: Vec<IpNetwork>,
     /// How many descriptions sources gave that came before this one.
     earlier: u64,
     /// The one that it names now.
@@ -112,6 +122,9 @@ struct Agent {
     schedule: Schedule,
     /// What is recorded when the plugins' file has rested.
     pending: Option<Pending>,
+    /// No other agent serves the network.
+    alone: Lock,
+    lock_file: Watched,
 }
 
 fn listen(kind: SignalKind) -> Result<Signal, Error> {
@@ -145,14 +158,15 @@ impl Agent {
         let network = self.network.name().to_owned();
         info!(network, source = self.arguments.describe(), "podwire agent begins");
         self.keep_alive();
-        self.follow(ending, hangup).await;
+        let ended = self.follow(ending, hangup).await;
         service::stopping();
+        ended?;
         info!(network, "podwire agent ends; what it made stays");
         Ok(())
     }
 
-    /// Follows all that calls for rounds, until it is told to end.
-    async fn follow(&mut self, mut ending: Ending, mut hangup: Signal) {
+    /// Follows all that calls for rounds, until it is told to end, or another agent has taken its place. Code 11.
+    async fn follow(&mut self, mut ending: Ending, mut hangup: Signal) -> Result<(), Error> {
         // What it tells is seen by the loop below, too.
         let told = self.listener.told.wait_for(|t| t.snapshot.is_some() || t.trouble.is_some());
         let is_ended = tokio::select! {
@@ -160,11 +174,12 @@ impl Agent {
             _ = timeout(FIRST_WORD, told) => false,
         };
         if is_ended {
-            return;
+            return Ok(());
         }
         self.schedule.call(Cause::Start);
+        self.stay_alone()?;
         if !self.round_before(&mut ending).await {
-            return;
+            return Ok(());
         }
         service::ready(&self.summary());
         let conflist = Watched::new(&self.arguments.network);
@@ -172,11 +187,12 @@ impl Agent {
         loop {
             tokio::select! {
                 biased;
-                () = ending.come() => break,
+                () = ending.come() => return Ok(()),
                 // Before what wakes: a stream of notifications must not put it off for ever.
                 () = sleep_until(self.schedule.due()) => {
+                    self.stay_alone()?;
                     if !self.round_before(&mut ending).await {
-                        break;
+                        return Ok(());
                     }
                     service::status(&self.summary());
                 }
@@ -202,9 +218,31 @@ impl Agent {
                         self.schedule.call(Cause::File);
                     }
                 }
+                () = self.lock_file.changed() => self.stay_alone()?,
                 () = self.monitor.changed() => self.schedule.call(Cause::Kernel),
             }
         }
+    }
+
+    /// Takes the lock again where somebody has removed its file, with the directory perhaps. Code 11 where
+    /// another agent was faster: two would undo each other's work.
+    fn stay_alone(&mut self) -> Result<(), Error> {
+        if self.alone.is_at(&lock(&self.network)) {
+            return Ok(());
+        }
+        warn!(path = %lock(&self.network).display(), "the agent's lock was removed; taking it again");
+        match alone(&self.network, Duration::ZERO) {
+            Ok(lock) => {
+                self.alone = lock;
+                // What else was there is written again.
+                self.save();
+                self.schedule.call(Cause::File);
+            }
+            Err(error) if error.code == Code::TRY_AGAIN => return Err(error),
+            // The old one is held, and this is tried again before each round.
+            Err(error) => error!(%error, "cannot take the agent's lock again"),
+        }
+        Ok(())
     }
 
     /// A round; false when the agent is to end.
@@ -230,6 +268,9 @@ impl Agent {
         // Our own changes are told, too; they are told from others by what they lead to.
         self.monitor.hold();
         if let Some(snapshot) = &told.snapshot {
+            let before =
+                std::mem::replace(&mut self.subnets, snapshot.fleet.local.pod_cidrs.clone());
+            renumbering::warn(&before, &self.subnets);
             self.snapshot = Some(snapshot.clone());
         }
         let network = self.network.clone();
@@ -255,7 +296,7 @@ impl Agent {
     /// Whether the plugins' file says what it should; we write it ourselves.
     fn is_published(&self) -> bool {
         let wanted = self.snapshot.as_ref();
-        wanted.is_none_or(|s| std::fs::read(&self.network.peers_file).is_ok_and(|is| is == s.text))
+        wanted.is_none_or(|s| publish::read(&self.network.peers_file).is_ok_and(|is| is == s.text))
     }
 
     /// Records what the last round concluded, now that the plugins' file has rested. False when that is not
@@ -319,11 +360,13 @@ impl Agent {
     fn summary(&self) -> String {
         let state = self.state.lock();
         let peers = state.tunnelled + state.direct;
-        match (&state.trouble, &state.source_trouble) {
+        let summary = match (&state.trouble, &state.source_trouble) {
             (Some(trouble), _) => format!("not in line: {}", trouble.what),
             (None, Some(trouble)) => format!("{peers} peers; the source fails: {}", trouble.what),
             (None, None) => format!("{peers} peers, {} faults", state.faults.len()),
-        }
+        };
+        // The service manager takes each line for a word of its own.
+        plain(&summary)
     }
 
     /// Tells the service manager that the agent lives, as long as no round hangs.

@@ -7,7 +7,7 @@ use cni::Error;
 use peers::{Outcome, Pending};
 
 use super::network::Network;
-use super::publish::publish;
+use super::publish::{Form, publish};
 use super::source::Snapshot;
 
 /// What a round brought.
@@ -31,7 +31,7 @@ pub fn run(network: &Network, snapshot: Option<&Arc<Snapshot>>) -> Round {
         Some(snapshot) => {
             // Theirs alone may read it, as the record beside it. Where it cannot be written, the kernel
             // follows all the same.
-            unpublished = publish(&network.peers_file, &snapshot.text, 0o600).err();
+            unpublished = publish(&network.peers_file, Form::Peers, &snapshot.text, 0o600).err();
             cluster::node::reconcile(&network.of_fleet(snapshot))
         }
     };

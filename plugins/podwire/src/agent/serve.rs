@@ -1,5 +1,6 @@
 //! Health and metrics over HTTP, for this node alone.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::fmt;
 use std::fs;
@@ -8,7 +9,6 @@ use std::net::SocketAddr;
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use cni::{Code, Error};
@@ -21,16 +21,20 @@ use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::AbortHandle;
 use tracing::{info, warn};
 
 use super::metrics;
 use super::monitor::Monitor;
 use super::state::{Shared, State};
+use crate::plain::plain;
 
-/// So many are served at a time; others wait.
-const AT_ONCE: usize = 16;
-/// Who says nothing for so long is not waited for.
+/// So many are served at a time. Whoever comes next takes the place of the oldest, so that connections that
+/// nobody uses keep no probe out.
+const AT_ONCE: usize = 64;
+/// Who asks nothing for so long is not waited for.
+const HEADER: Duration = Duration::from_secs(2);
+/// Who does not take the answer for so long neither.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Where.
@@ -75,17 +79,25 @@ impl FromStr for Address {
     }
 }
 
+/// Who answers.
+#[derive(Debug)]
+struct Answers {
+    state: Shared,
+    monitor: Monitor,
+}
+
 /// Who serves.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Server {
     state: Shared,
     monitor: Monitor,
-    room: Arc<Semaphore>,
+    /// Those that are served, the oldest first.
+    served: VecDeque<AbortHandle>,
 }
 
 /// Serves from now on; to be called inside of a runtime. Code 5 where the address is taken.
 pub fn start(address: &Address, state: Shared, monitor: Monitor) -> Result<(), Error> {
-    let server = Server { state, monitor, room: Arc::new(Semaphore::new(AT_ONCE)) };
+    let mut server = Server { state, monitor, served: VecDeque::new() };
     let failed = |e: io::Error| Error::new(Code::IO, format!("--listen {address}: {e}"));
     match address {
         Address::Loopback(address) => {
@@ -96,9 +108,8 @@ pub fn start(address: &Address, state: Shared, monitor: Monitor) -> Result<(), E
             info!(%at, "serves health and metrics");
             tokio::spawn(async move {
                 loop {
-                    let permit = server.permit().await;
                     match listener.accept().await {
-                        Ok((stream, _)) => server.serve(stream, permit),
+                        Ok((stream, _)) => server.serve(stream),
                         Err(error) => refused(&error).await,
                     }
                 }
@@ -111,9 +122,8 @@ pub fn start(address: &Address, state: Shared, monitor: Monitor) -> Result<(), E
             info!(at = %path.display(), "serves health and metrics");
             tokio::spawn(async move {
                 loop {
-                    let permit = server.permit().await;
                     match listener.accept().await {
-                        Ok((stream, _)) => server.serve(stream, permit),
+                        Ok((stream, _)) => server.serve(stream),
                         Err(error) => refused(&error).await,
                     }
                 }
@@ -139,31 +149,35 @@ async fn refused(error: &io::Error) {
 }
 
 impl Server {
-    async fn permit(&self) -> Option<OwnedSemaphorePermit> {
-        self.room.clone().acquire_owned().await.ok()
-    }
-
-    fn serve<S>(&self, stream: S, permit: Option<OwnedSemaphorePermit>)
+    fn serve<S>(&mut self, stream: S)
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let server = self.clone();
-        tokio::spawn(async move {
+        self.served.retain(|one| !one.is_finished());
+        if self.served.len() >= AT_ONCE
+            && let Some(oldest) = self.served.pop_front()
+        {
+            oldest.abort();
+        }
+        let server = Answers { state: self.state.clone(), monitor: self.monitor.clone() };
+        let task = tokio::spawn(async move {
             let answer = service_fn(|request: Request<Incoming>| {
                 let answered = server.answer(request.method(), request.uri().path());
                 async { Ok::<_, Infallible>(answered) }
             });
             let connection = http1::Builder::new()
                 .timer(TokioTimer::new())
-                .header_read_timeout(PATIENCE)
+                .header_read_timeout(HEADER)
                 .keep_alive(false)
                 .serve_connection(TokioIo::new(stream), answer);
             // Who hangs up, or talks nonsense, is nobody's concern.
             let _ = tokio::time::timeout(PATIENCE, connection).await;
-            drop(permit);
         });
+        self.served.push_back(task.abort_handle());
     }
+}
 
+impl Answers {
     fn answer(&self, method: &Method, path: &str) -> Response<Full<Bytes>> {
         if method != Method::GET && method != Method::HEAD {
             return page(StatusCode::METHOD_NOT_ALLOWED, "only GET is served\n".into());
@@ -175,7 +189,9 @@ impl Server {
                 let state = self.state.lock();
                 match not_ready(&state) {
                     None => page(StatusCode::OK, "ok\n".into()),
-                    Some(why) => page(StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n").into()),
+                    Some(why) => {
+                        page(StatusCode::SERVICE_UNAVAILABLE, format!("{}\n", plain(&why)).into())
+                    }
                 }
             }
             "/metrics" => {

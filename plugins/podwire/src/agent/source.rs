@@ -21,6 +21,7 @@ use tokio::task::AbortHandle;
 
 use super::arguments::{Arguments, Kind};
 use super::network::Network;
+use crate::plain::plain;
 
 /// A description of the fleet as this node sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,7 +93,11 @@ impl Feed {
     }
 
     /// The fleet is described so now.
-    pub fn tell(&self, snapshot: Snapshot) {
+    pub fn tell(&self, mut snapshot: Snapshot) {
+        // Names of files and keys are anybody's words, and are shown by others from here on.
+        for Fault { peer, reason } in &mut snapshot.faults {
+            (*peer, *reason) = (plain(peer), plain(reason));
+        }
         self.told.send_if_modified(|told| {
             let same = told.snapshot.as_deref() == Some(&snapshot);
             let recovers = told.trouble.take().is_some();

@@ -9,7 +9,7 @@ use cni::{Error, Json};
 use peers::{Fault, Outcome, Through};
 use serde::{Deserialize, Serialize};
 
-use super::publish::publish;
+use super::publish::{self, Form, publish};
 
 /// Of this form.
 const VERSION: u32 = 1;
@@ -167,12 +167,12 @@ impl State {
     pub fn write(&self, state: &Path) -> Result<(), Error> {
         let text = serde_json::to_vec(self)
             .map_err(|e| Error::new(cni::Code::IO, format!("write the agent's state: {e}")))?;
-        publish(&path(state), &text, 0o644).map(drop)
+        publish(&path(state), Form::State, &text, 0o644).map(drop)
     }
 
     /// What an agent wrote last, if one ever ran here.
     pub fn read(state: &Path) -> Option<Self> {
-        let text = std::fs::read(path(state)).ok()?;
+        let text = publish::read(&path(state)).ok()?;
         let read: Self = Json::parse(&text, "the agent's state").ok()?.decode().ok()?;
         (read.version == VERSION).then_some(read)
     }

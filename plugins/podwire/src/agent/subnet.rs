@@ -8,7 +8,7 @@ use flannel::SubnetEnv;
 use ipnetwork::IpNetwork;
 use peers::Outcome;
 
-use super::publish::publish;
+use super::publish::{Form, publish};
 
 /// Writes it. What masquerades is the plugin that attaches the pods, so where the network wants it
 /// the file says that nobody else does.
@@ -25,7 +25,7 @@ pub fn write(path: &Path, outcome: &Outcome, masquerade: bool) -> Result<bool, E
         mtu: outcome.ground.mtu,
         masquerades: !masquerade,
     };
-    publish(path, env.to_string().as_bytes(), 0o644)
+    publish(path, Form::SubnetEnv, env.to_string().as_bytes(), 0o644)
 }
 
 /// The network with its first address as host part, as flannel writes a subnet.

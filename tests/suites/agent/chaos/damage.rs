@@ -124,7 +124,9 @@ impl Damage {
                 ])
                 .to_owned(),
             // Of the same identity: what stood there has taken our place.
-            Sort::Replaced => match self.noise.below(3) {
+            // Without pods of IPv6 there is none of ours, and it is not ours to remove.
+            Sort::Replaced => match self.noise.below(if mode.pods() == Pods::Dual { 3 } else { 2 })
+            {
                 0 => format!("ip route replace blackhole 10.244.{peer}.0/24 metric 112"),
                 1 => format!(
                     "ip route replace 10.244.{peer}.0/24 via 192.168.2.9 proto 80 metric 112"

@@ -16,6 +16,7 @@ use crate::agent::network::Network;
 use crate::agent::state::{self, State};
 use crate::agent::{arguments, reconcile};
 use crate::failure::Failure;
+use crate::plain::plain_lines;
 
 /// The arguments of `status`.
 #[derive(Clone, Debug, Args)]
@@ -96,10 +97,19 @@ struct Peer {
 /// Prints it. 3 when something is not as it should be.
 pub fn status(arguments: &Arguments, out: &mut impl Write) -> Result<ExitCode, Failure> {
     let network = Network::read(&arguments.common.network)?;
-    let status = look(&network);
+    let mut status = look(&network);
+    if status.trouble.is_some()
+        && !arguments.common.follows_the_plugins_own()
+        && !network.peers_file.exists()
+    {
+        status.trouble = Some(format!(
+            "{} is not there yet: podwire agent, or podwire once, writes what the source tells",
+            network.peers_file.display()
+        ));
+    }
     if arguments.json {
-        serde_json::to_writer_pretty(&mut *out, &status).map_err(std::io::Error::from)?;
-        writeln!(out)?;
+        let text = serde_json::to_string_pretty(&status).map_err(std::io::Error::from)?;
+        writeln!(out, "{}", plain_lines(&text))?;
     } else {
         show::table(&status, out)?;
     }
@@ -136,7 +146,8 @@ fn look(network: &Network) -> Status {
             let more = source_faults.into_iter().flatten().filter(|f| !ground.faults.contains(f));
             faults.extend(more);
             status.peers = peers(&prospect, &faults, &changed);
-            status.in_line = status.lacking.is_empty() && faults.is_empty();
+            status.in_line =
+                status.lacking.is_empty() && faults.is_empty() && prospect.overruled.is_empty();
         }
         Err(error) => status.trouble = Some(error.to_string()),
     }
@@ -173,7 +184,10 @@ fn peers(prospect: &Prospect, faults: &[Fault], changed: &BTreeMap<String, u64>)
     for Fault { peer: name, reason } in faults {
         let peer =
             all.entry(name).or_insert_with(|| Peer { name: name.clone(), ..Peer::default() });
-        peer.reasons.push(reason.clone());
+        // What is overruled the agent has found, too.
+        if !peer.reasons.contains(reason) {
+            peer.reasons.push(reason.clone());
+        }
     }
     all.into_values().collect()
 }

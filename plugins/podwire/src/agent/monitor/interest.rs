@@ -21,6 +21,8 @@ pub struct Interest {
     names: Vec<String>,
     own: Vec<IpAddr>,
     cluster: Vec<IpNetwork>,
+    /// Of them the local pods'.
+    local: Vec<IpNetwork>,
     protocol: u8,
 }
 
@@ -42,6 +44,7 @@ impl Interest {
             names: devices.chain(iface).map(ToString::to_string).collect(),
             own: outcome.fleet.local.node_ips.clone(),
             cluster: outcome.fleet.cluster.clone(),
+            local: outcome.fleet.local.pod_cidrs.clone(),
             protocol: options.protocol,
         }
     }
@@ -74,13 +77,16 @@ impl Interest {
         {
             return true;
         }
-        let inside = self
-            .cluster
-            .iter()
-            .any(|all| all.prefix() <= route.dst.prefix() && all.contains(route.dst.network()));
-        if inside {
+        let inside = |all: &IpNetwork| {
+            all.prefix() <= route.dst.prefix() && all.contains(route.dst.network())
+        };
+        if self.local.iter().any(inside) {
             // A pod's, unless it stands in the very place of one of ours.
             return route.priority == Some(METRIC);
+        }
+        if self.cluster.iter().any(inside) {
+            // It may be preferred to ours.
+            return true;
         }
         // The way to other nodes may have changed; what every new link brings has not changed it.
         !is_link_local(route.dst)
@@ -109,6 +115,7 @@ mod tests {
             names: vec!["vxlan.1".to_owned()],
             own: vec!["192.0.2.1".parse().unwrap()],
             cluster: vec!["10.244.0.0/16".parse().unwrap()],
+            local: vec!["10.244.1.0/24".parse().unwrap()],
             protocol: 112,
         }
     }
@@ -144,6 +151,8 @@ mod tests {
             route("10.244.2.0/24", 9, |_| {}),
             route("10.244.2.0/24", 2, |route| route.protocol = 112),
             route("10.244.2.0/24", 7, |route| route.priority = Some(METRIC)),
+            route("10.244.2.0/24", 7, |route| route.priority = Some(50)),
+            route("10.244.2.7/32", 7, |_| {}),
             route("192.0.2.0/24", 7, |_| {}),
             route("0.0.0.0/0", 7, |_| {}),
         ] {

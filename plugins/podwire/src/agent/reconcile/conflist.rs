@@ -9,6 +9,7 @@ use super::schedule::Cause;
 use super::{Agent, report, source};
 use crate::agent::monitor::Monitor;
 use crate::agent::network::Network;
+use crate::agent::publish::{self, Form};
 use crate::agent::state::Trouble;
 use crate::agent::watch::Watched;
 
@@ -80,7 +81,7 @@ impl Agent {
             if path == self.network.peers_file {
                 continue;
             }
-            if let Err(error) = kernel::durable::discard(&path) {
+            if let Err(error) = publish::discard(&path, Form::Peers) {
                 warn!(%error, path = %path.display(), "cannot remove the peersFile of before");
             }
         }

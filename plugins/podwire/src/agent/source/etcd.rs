@@ -1,16 +1,20 @@
 //! etcd, as flannel lays it out: the network's `config`, and a leased key for each node's subnet, this
 //! node's among them.
 
+mod choice;
 mod claim;
 mod client;
+mod contest;
+mod found;
 mod leases;
 mod memory;
 mod options;
+mod precedence;
 
 use std::time::Duration;
 
-use cni::Error;
-use etcd_client::{Client, EventType, GetOptions, WatchOptions, WatchResponse, WatchStream};
+use cni::{Code, Error};
+use etcd_client::{Client, Event, EventType, GetOptions, WatchOptions, WatchResponse, WatchStream};
 use flannel::Backend;
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -20,7 +24,8 @@ use crate::agent::backoff::Backoff;
 use crate::agent::network::Network;
 use claim::{Claim, Held};
 use client::{Endpoints, answer, broken};
-use leases::Leases;
+use contest::Contest;
+use leases::{Leases, Standing};
 use memory::Memory;
 pub use options::Options;
 
@@ -39,14 +44,7 @@ pub struct Etcd {
     prefix: String,
     claim: Claim,
     purpose: Purpose,
-}
-
-/// Why a watch has ended, other than by a failure.
-enum End {
-    /// What it tells no longer says all, or the network is another one: everything is read anew.
-    Again,
-    /// This node's lease is gone.
-    Lost,
+    contest: Contest,
 }
 
 impl Etcd {
@@ -70,6 +68,7 @@ impl Etcd {
             },
             prefix,
             purpose,
+            contest: Contest::default(),
         })
     }
 
@@ -83,10 +82,8 @@ impl Etcd {
         let mut backoff = Backoff::new(FIRST, MOST);
         let mut held = None;
         loop {
-            match Box::pin(self.session(&feed, &mut held, &mut backoff)).await {
-                Ok(End::Again) => {}
-                Ok(End::Lost) => held = None,
-                Err(error) => feed.fail(error.while_(&self.endpoints)),
+            if let Err(error) = Box::pin(self.session(&feed, &mut held, &mut backoff)).await {
+                feed.fail(error.while_(&self.endpoints));
             }
             sleep(backoff.next()).await;
         }
@@ -108,24 +105,26 @@ impl Etcd {
         let got = answer("read the leases", client.get(self.subnets(), Some(options))).await?;
         let mut leases = Leases::new(self.subnets(), self.claim.backend);
         for pair in got.kvs() {
-            leases.put(pair.key(), pair.value());
+            leases.put(pair);
         }
         Ok((leases, got.header().map_or(0, etcd_client::ResponseHeader::revision)))
     }
 
-    /// Has a lease, reads the others', and follows them.
+    /// Has a lease, reads the others', and follows them until what is told no longer says all, the network is
+    /// another one, or this node's lease is gone: all is read anew then.
     async fn session(
         &mut self,
         feed: &Feed,
         held: &mut Option<Held>,
         backoff: &mut Backoff,
-    ) -> Result<End, Error> {
+    ) -> Result<(), Error> {
         let mut client = self.endpoints.connect().await?;
-        let own = self.claim.hold(&mut client, &self.endpoints, held.take()).await?;
+        let (endpoints, contest) = (&self.endpoints, &mut self.contest);
+        let own = self.claim.hold(&mut client, endpoints, held.as_ref(), contest).await?;
         *held = Some(own.clone());
         let (mut leases, revision) = self.leases(&mut client).await?;
-        if !leases.has(&own) {
-            return Ok(End::Lost);
+        if !is_held(&leases, &own)? {
+            return Ok(());
         }
         let options = WatchOptions::new()
             .with_prefix()
@@ -134,7 +133,9 @@ impl Etcd {
         let watching = client.watch(self.prefix.as_str(), Some(options));
         let mut watch = answer("watch the leases", watching).await?;
         feed.tell(leases.describe(&own)?);
-        backoff.reset();
+        if self.contest.is_quiet() {
+            backoff.reset();
+        }
         tokio::select! {
             ended = self.follow(&mut watch, &mut leases, &own, feed) => ended,
             ended = renew(client.clone(), &own) => ended,
@@ -147,7 +148,7 @@ impl Etcd {
         leases: &mut Leases,
         own: &Held,
         feed: &Feed,
-    ) -> Result<End, Error> {
+    ) -> Result<(), Error> {
         let mut due: Option<Instant> = None;
         loop {
             let at = due;
@@ -155,10 +156,10 @@ impl Etcd {
                 message = watch.message() => {
                     let response = message.map_err(|e| broken("watch the leases", &e))?;
                     let Some(response) = response else {
-                        return Err(Error::new(cni::Code::TRY_AGAIN, "watch the leases: it has ended"));
+                        return Err(Error::new(Code::TRY_AGAIN, "watch the leases: it has ended"));
                     };
-                    if let Some(end) = self.take_up(&response, leases, own)? {
-                        return Ok(end);
+                    if !self.take_up(&response, leases, own)? {
+                        return Ok(());
                     }
                     if !response.events().is_empty() {
                         due.get_or_insert_with(|| Instant::now() + PAUSE);
@@ -172,35 +173,37 @@ impl Etcd {
         }
     }
 
+    /// False when all is to be read anew.
     fn take_up(
         &self,
         response: &WatchResponse,
         leases: &mut Leases,
         own: &Held,
-    ) -> Result<Option<End>, Error> {
+    ) -> Result<bool, Error> {
         if response.compact_revision() != 0 {
             tracing::info!("etcd has compacted what was to be watched; reading all leases anew");
-            return Ok(Some(End::Again));
+            return Ok(false);
         }
         if response.canceled() {
             let why = response.cancel_reason();
-            return Err(Error::new(cni::Code::TRY_AGAIN, format!("watch the leases: {why}")));
+            return Err(Error::new(Code::TRY_AGAIN, format!("watch the leases: {why}")));
         }
         for event in response.events() {
             let Some(pair) = event.kv() else { continue };
             if !pair.key().starts_with(self.subnets().as_bytes()) {
-                return Ok(Some(End::Again));
+                return Ok(false);
             }
             match event.event_type() {
-                EventType::Put => leases.put(pair.key(), pair.value()),
+                EventType::Put => leases.put(pair),
                 EventType::Delete => leases.delete(pair.key()),
             }
         }
-        if leases.has(own) {
-            return Ok(None);
+        let is_freed = |event: &Event| event.event_type() == EventType::Delete;
+        if own.fault.is_some() && response.events().iter().any(is_freed) {
+            // There may be a subnet for this node now.
+            return Ok(false);
         }
-        tracing::warn!(subnet = %own.subnet, "this node's lease is gone; taking a new one");
-        Ok(Some(End::Lost))
+        is_held(leases, own)
     }
 
     fn subnets(&self) -> String {
@@ -208,8 +211,29 @@ impl Etcd {
     }
 }
 
+/// False when this node's lease is to be taken again. Code 11 when somebody has overwritten it, so that this is
+/// told before it is mended.
+fn is_held(leases: &Leases, own: &Held) -> Result<bool, Error> {
+    match leases.standing(own) {
+        Standing::Ours => Ok(true),
+        Standing::Reserved => {
+            tracing::info!(subnet = %own.subnet, "the subnet is reserved for this node from now on");
+            Ok(false)
+        }
+        Standing::Gone => {
+            tracing::warn!(subnet = %own.subnet, "this node's lease is gone; taking a new one");
+            Ok(false)
+        }
+        Standing::Overwritten(how) => {
+            let what = format!("this node's own entry, {}, was overwritten: {how}", own.subnet);
+            Err(Error::new(Code::TRY_AGAIN, what)
+                .details("find out who writes it; it is put back, or another subnet taken"))
+        }
+    }
+}
+
 /// Keeps the lease alive without writing anything: nobody is woken by it.
-async fn renew(mut client: Client, own: &Held) -> Result<End, Error> {
+async fn renew(mut client: Client, own: &Held) -> Result<(), Error> {
     let mut due = own.renewal;
     loop {
         match due {
@@ -219,7 +243,7 @@ async fn renew(mut client: Client, own: &Held) -> Result<End, Error> {
         }
         let Some(held) = claim::alive(&mut client, own.lease).await? else {
             tracing::warn!(subnet = %own.subnet, "this node's lease has expired; taking a new one");
-            return Ok(End::Lost);
+            return Ok(());
         };
         due = Some(held);
     }

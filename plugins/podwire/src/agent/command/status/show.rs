@@ -7,6 +7,7 @@ use comfy_table::{Table, presets};
 
 use super::{Peer, Status};
 use crate::agent::state;
+use crate::plain::plain;
 
 /// How many commands are shown.
 const SHOWN: usize = 10;
@@ -17,14 +18,14 @@ pub fn table(status: &Status, out: &mut impl Write) -> io::Result<()> {
     let mtu = status.mtu.map(|mtu| format!(", MTU {mtu}")).unwrap_or_default();
     let Status { network, way, .. } = status;
     let count = status.peers.len();
-    writeln!(out, "network {network} ({way}), node {node}{mtu}, {count} peers")?;
+    writeln!(out, "network {network} ({way}), node {}{mtu}, {count} peers", plain(node))?;
     match (&status.agent.state, status.agent.running) {
         (Some(told), true) => writeln!(
             out,
             "agent: pid {} since {}, source {}, last round {}, {} changes",
             told.pid,
             time(told.started),
-            told.source,
+            plain(&told.source),
             time(told.last_success),
             told.changes
         )?,
@@ -35,7 +36,7 @@ pub fn table(status: &Status, out: &mut impl Write) -> io::Result<()> {
         (None, false) => writeln!(out, "agent: not running")?,
     }
     for trouble in status.troubles() {
-        writeln!(out, "trouble: {trouble}")?;
+        writeln!(out, "trouble: {}", plain(&trouble))?;
     }
     if status.trouble.is_none() {
         match status.lacking.len() {
@@ -44,7 +45,7 @@ pub fn table(status: &Status, out: &mut impl Write) -> io::Result<()> {
         }
     }
     for command in status.lacking.iter().take(SHOWN) {
-        writeln!(out, "  {command}")?;
+        writeln!(out, "  {}", plain(command))?;
     }
     if status.lacking.len() > SHOWN {
         writeln!(out, "  ... (podwire plan shows all)")?;
@@ -72,13 +73,13 @@ fn row(peer: &Peer) -> [String; 7] {
     };
     let dash = |text: String| if text.is_empty() { "-".to_owned() } else { text };
     [
-        peer.name.clone(),
+        plain(&peer.name),
         dash(peer.node_ips.join(",")),
         dash(peer.pod_cidrs.join(",")),
         dash(peer.mode.unwrap_or_default().to_owned()),
         route.to_owned(),
         dash(peer.last_change.map(time).unwrap_or_default()),
-        dash(peer.reasons.join("; ")),
+        dash(plain(&peer.reasons.join("; "))),
     ]
 }
 

@@ -1,17 +1,21 @@
 //! This node's own lease: the one it has, the one it had, or any that is free.
 
-use std::hash::{BuildHasher as _, RandomState};
 use std::net::IpAddr;
 use std::time::Duration;
 
 use cni::{Code, Error};
-use etcd_client::{Client, Compare, CompareOp, GetOptions, PutOptions, Txn, TxnOp};
+use etcd_client::{Client, Compare, CompareOp, PutOptions, Txn, TxnOp};
 use flannel::{Attributes, Backend, End, Lease, Network, Peer, Subnet};
 use ipnetwork::IpNetwork;
+use kernel::Socket;
+use kernel::route::{self, Kind};
 use peers::Fault;
 
+use super::choice::{choose, fits, is_free, is_within, taken};
 use super::client::{Endpoints, answer};
-use super::memory::{Memory, subnet};
+use super::contest::Contest;
+use super::found::{self, Found};
+use super::memory::Memory;
 
 /// How often another node may be faster, before it is called a failure.
 const RACES: usize = 10;
@@ -42,28 +46,18 @@ pub struct Held {
     pub subnet: Subnet,
     /// etcd's number of it; zero for a subnet that is reserved for ever.
     pub lease: i64,
+    /// The revision that the key is there since: a later one is of somebody else, who took it when it was gone.
+    pub created: i64,
+    /// What was written.
+    pub value: String,
     /// When to renew it; `None` for one that is reserved.
     pub renewal: Option<Duration>,
     /// This node as a peer file has it.
     pub local: Peer,
     /// All pods' networks.
     pub networks: Vec<IpNetwork>,
-}
-
-/// A lease as it was read.
-struct Found {
-    key: String,
-    lease: Lease,
-    id: i64,
-    revision: i64,
-    value: Vec<u8>,
-}
-
-impl Found {
-    /// It bears one of these addresses.
-    fn is_of(&self, ips: &[IpAddr]) -> bool {
-        self.lease.public_ip().is_some_and(|ip| ips.contains(&IpAddr::V4(ip)))
-    }
+    /// What is wrong with it.
+    pub fault: Option<Fault>,
 }
 
 impl Claim {
@@ -72,12 +66,13 @@ impl Claim {
         &self,
         client: &mut Client,
         endpoints: &Endpoints,
-        held: Option<Held>,
+        held: Option<&Held>,
+        contest: &mut Contest,
     ) -> Result<Held, Error> {
         let (network, ips) = self.survey(client, endpoints).await?;
-        let wanted = held.map(|held| held.subnet).or_else(|| self.memory.subnet());
+        warn_of_strangers(&ips)?;
         for _ in 0..RACES {
-            if let Some(held) = self.attempt(client, &network, &ips, wanted).await? {
+            if let Some(held) = self.attempt(client, &network, &ips, held, contest).await? {
                 tracing::info!(subnet = %held.subnet, "this node has its lease");
                 return Ok(held);
             }
@@ -94,20 +89,18 @@ impl Claim {
         endpoints: &Endpoints,
     ) -> Result<(Held, Option<Fault>), Error> {
         let (network, ips) = self.survey(client, endpoints).await?;
-        let (mut found, _) = self.leases(client).await?;
+        let (found, _) = found::read(client, &self.subnets()).await?;
         let held = |subnet, known: &Peer| {
-            let (local, _) = self.entry(subnet, &ips, known);
-            Held { subnet, lease: 0, renewal: None, local, networks: network.all().collect() }
+            let (local, value) = self.entry(subnet, &ips, known);
+            let (networks, fault) = (network.all().collect(), None);
+            Held { subnet, lease: 0, created: 0, value, renewal: None, local, networks, fault }
         };
-        if let Some(at) = found.iter().position(|f| f.is_of(&ips)) {
-            // One that does not fit would be given back.
-            let Found { lease, .. } = found.swap_remove(at);
-            if fits(&network, &lease.subnet) {
-                let known = lease.peer(self.backend).0.unwrap_or_default();
-                return Ok((held(lease.subnet, &known), None));
-            }
+        // One that does not fit would be given back.
+        let own = bearing(&found, &ips, self.memory.subnet());
+        if let Some(own) = own.filter(|own| fits(&network, &own.subnet)) {
+            return Ok((held(own.subnet, &own.peer(self.backend)), None));
         }
-        let taken = taken(&found);
+        let taken = taken(&found, None);
         let last = self.memory.subnet().filter(|s| fits(&network, s) && is_free(s, &taken));
         let why = || format!("this node has no lease below {}subnets/", self.prefix);
         let Some(subnet) = last else {
@@ -161,78 +154,110 @@ impl Claim {
         client: &mut Client,
         network: &Network,
         ips: &[IpAddr],
-        wanted: Option<Subnet>,
+        held: Option<&Held>,
+        contest: &mut Contest,
     ) -> Result<Option<Held>, Error> {
-        let (found, revision) = self.leases(client).await?;
-        let own = found.iter().find(|f| f.is_of(ips));
-        if let Some(own) = own {
-            if fits(network, &own.lease.subnet) {
-                return self.take_over(client, network, ips, own).await;
+        let (found, revision) = found::read(client, &self.subnets()).await?;
+        let wanted = held.map(|held| held.subnet).or_else(|| self.memory.subnet());
+        let written = held.and_then(|held| written(&found, held));
+        let own = match written {
+            // Who may have it instead is the fleet's owner to say.
+            Some(own) if own.ip().is_some() && !own.is_of(ips) && contest.is_lost() => {
+                tracing::warn!(
+                    subnet = %own.subnet,
+                    "this node's own entry was overwritten again and again; giving in, its pods have to be made anew"
+                );
+                None
             }
-            // The network was divided anew.
-            let gone = Txn::new()
-                .when([Compare::mod_revision(own.key.as_str(), CompareOp::Equal, own.revision)])
-                .and_then([TxnOp::delete(own.key.as_str(), None)]);
-            answer(&format!("delete {}", own.key), client.txn(gone)).await?;
-            return Ok(None);
-        }
-        let taken = taken(&found);
-        let subnet = match wanted.filter(|s| fits(network, s) && is_free(s, &taken)) {
-            Some(subnet) => subnet,
-            None => random(network, &taken)?,
+            Some(own) => Some((own, held)),
+            None => bearing(&found, ips, wanted)
+                .or_else(|| found.iter().find(|f| wanted == Some(f.subnet) && f.ip().is_none()))
+                .map(|own| (own, None)),
         };
-        self.take(client, network, ips, subnet, revision).await
+        let Some((own, held)) = own else {
+            let subnet = choose(network, &taken(&found, None), wanted)?;
+            let place = Place { subnet, revision, former: None };
+            let took = self.take(client, network, ips, &place).await?;
+            if took.is_some() {
+                contest.end();
+            }
+            return Ok(took);
+        };
+        if fits(network, &own.subnet) {
+            return self.keep(client, network, ips, own, held, contest).await;
+        }
+        // The network was divided anew.
+        match choose(network, &taken(&found, Some(own)), wanted) {
+            Ok(subnet) => {
+                let place = Place { subnet, revision, former: Some(own) };
+                self.take(client, network, ips, &place).await
+            }
+            Err(error) if is_within(network, &own.subnet) => {
+                let kept = self.keep(client, network, ips, own, held, contest).await?;
+                let reason = format!(
+                    "{} is outside of what {}config leaves to nodes, and kept as long as there is no other: {}",
+                    own.subnet, self.prefix, error.msg
+                );
+                let fault = Fault { peer: self.node.clone(), reason };
+                Ok(kept.map(|kept| Held { fault: Some(fault), ..kept }))
+            }
+            Err(error) => {
+                // The others are to find it as long as there is nothing else.
+                if own.id != 0 {
+                    alive(client, own.id).await?;
+                }
+                Err(error)
+            }
+        }
     }
 
-    async fn leases(&self, client: &mut Client) -> Result<(Vec<Found>, i64), Error> {
-        let prefix = format!("{}subnets/", self.prefix);
-        let options = GetOptions::new().with_prefix();
-        let got = answer("read the leases", client.get(prefix.as_str(), Some(options))).await?;
-        let found = got.kvs().iter().filter_map(|pair| {
-            let key = pair.key_str().ok()?;
-            // What cannot be read is named with the other leases.
-            let lease = Lease::parse(key.strip_prefix(&prefix)?, pair.value()).ok()?;
-            Some(Found {
-                key: key.to_owned(),
-                lease,
-                id: pair.lease(),
-                revision: pair.mod_revision(),
-                value: pair.value().to_owned(),
-            })
-        });
-        Ok((found.collect(), got.header().map_or(0, etcd_client::ResponseHeader::revision)))
-    }
-
-    /// Goes on with a lease that bears this node's address, written by a former life or by flannel.
-    async fn take_over(
+    /// Goes on with a lease that is this node's: what it holds, which may have been overwritten, or what bears its
+    /// address, written by a former life or by flannel.
+    async fn keep(
         &self,
         client: &mut Client,
         network: &Network,
         ips: &[IpAddr],
         own: &Found,
+        held: Option<&Held>,
+        contest: &mut Contest,
     ) -> Result<Option<Held>, Error> {
-        let known = own.lease.peer(self.backend).0.unwrap_or_default();
-        let (local, value) = self.entry(own.lease.subnet, ips, &known);
-        let mut id = own.id;
+        let known = held.map_or_else(|| own.peer(self.backend), |held| held.local.clone());
+        let (local, value) = self.entry(own.subnet, ips, &known);
+        let is_same = value.as_bytes() == own.value;
+        let (mut id, has_one) = match held {
+            // Somebody reserved it for this node.
+            _ if own.id == 0 && is_same => (0, true),
+            Some(held) => (held.lease, true),
+            None => (own.id, own.is_of(ips)),
+        };
         let mut renewal = None;
-        if id != 0 {
-            renewal = alive(client, id).await?;
+        if id != 0 || !has_one {
+            if has_one {
+                renewal = alive(client, id).await?;
+            }
             if renewal.is_none() {
                 id = self.grant(client).await?;
                 renewal = Some(interval(self.ttl));
             }
         }
-        if id != own.id || value.as_bytes() != own.value {
+        if id != own.id || !is_same {
             let options = PutOptions::new().with_lease(id);
             let key = own.key.as_str();
             let same = Compare::mod_revision(key, CompareOp::Equal, own.revision);
-            let put = Txn::new().when([same]).and_then([TxnOp::put(key, value, Some(options))]);
+            let put = TxnOp::put(key, value.as_str(), Some(options));
+            let put = Txn::new().when([same]).and_then([put]);
             if !answer(&format!("write {key}"), client.txn(put)).await?.succeeded() {
                 return Ok(None);
             }
+            if held.is_some_and(|held| held.value.as_bytes() != own.value || held.lease != own.id) {
+                tracing::warn!(key, "this node's own entry was overwritten, and is put back");
+                contest.note();
+            }
         }
         let networks = network.all().collect();
-        Ok(Some(Held { subnet: own.lease.subnet, lease: id, renewal, local, networks }))
+        let (subnet, lease, created) = (own.subnet, id, own.created);
+        Ok(Some(Held { subnet, lease, created, value, renewal, local, networks, fault: None }))
     }
 
     async fn take(
@@ -240,26 +265,35 @@ impl Claim {
         client: &mut Client,
         network: &Network,
         ips: &[IpAddr],
-        subnet: Subnet,
-        revision: i64,
+        place: &Place<'_>,
     ) -> Result<Option<Held>, Error> {
-        let (local, value) = self.entry(subnet, ips, &Peer::default());
-        let key = format!("{}subnets/{subnet}", self.prefix);
+        let Place { subnet, revision, former } = *place;
+        let known = former.map(|former| former.peer(self.backend)).unwrap_or_default();
+        let (local, value) = self.entry(subnet, ips, &known);
+        let key = format!("{}{subnet}", self.subnets());
         let id = self.grant(client).await?;
         let mut when = vec![Compare::version(key.as_str(), CompareOp::Equal, 0)];
         if subnet.v6.is_some() {
             // Another key may have half of it.
-            let all = format!("{}subnets/", self.prefix);
             let later = revision.saturating_add(1);
-            when.push(Compare::mod_revision(all, CompareOp::Less, later).with_prefix());
+            let all = Compare::mod_revision(self.subnets(), CompareOp::Less, later);
+            when.push(all.with_prefix());
         }
-        let put = TxnOp::put(key.as_str(), value, Some(PutOptions::new().with_lease(id)));
-        let put = Txn::new().when(when).and_then([put]);
+        let options = PutOptions::new().with_lease(id);
+        let mut then = vec![TxnOp::put(key.as_str(), value.as_str(), Some(options))];
+        if let Some(former) = former {
+            let former_key = former.key.as_str();
+            when.push(Compare::mod_revision(former_key, CompareOp::Equal, former.revision));
+            then.push(TxnOp::delete(former_key, None));
+        }
+        let put = Txn::new().when(when).and_then(then);
         match answer(&format!("take {key}"), client.txn(put)).await {
             Ok(done) if done.succeeded() => {
                 let renewal = Some(interval(self.ttl));
                 let networks = network.all().collect();
-                Ok(Some(Held { subnet, lease: id, renewal, local, networks }))
+                let created = done.header().map_or(0, etcd_client::ResponseHeader::revision);
+                let (lease, fault) = (id, None);
+                Ok(Some(Held { subnet, lease, created, value, renewal, local, networks, fault }))
             }
             lost => {
                 // It would only expire.
@@ -267,6 +301,10 @@ impl Claim {
                 lost.map(|_| None)
             }
         }
+    }
+
+    fn subnets(&self) -> String {
+        format!("{}subnets/", self.prefix)
     }
 
     async fn grant(&self, client: &mut Client) -> Result<i64, Error> {
@@ -310,42 +348,37 @@ fn interval(ttl: i64) -> Duration {
     OFTEN.min(Duration::from_secs(third))
 }
 
-/// Any that is free.
-fn random(network: &Network, taken: &[IpNetwork]) -> Result<Subnet, Error> {
-    let pick = |range: &flannel::Range| {
-        let free = range.free(taken);
-        // The hasher's keys are random.
-        let noise =
-            usize::try_from(RandomState::new().hash_one(free.len()) >> 33).unwrap_or_default();
-        let at = noise.checked_rem(free.len()).unwrap_or_default();
-        free.get(at).copied().ok_or_else(|| {
-            Error::new(Code::EXHAUSTED, format!("{}: all its subnets are leased", range.network))
-        })
-    };
-    let mut networks = vec![pick(&network.v4)?];
-    if let Some(range) = &network.v6 {
-        networks.push(pick(range)?);
-    }
-    subnet(&networks).ok_or_else(|| Error::new(Code::INTERNAL, "a subnet of no family"))
+/// What is to be taken.
+struct Place<'f> {
+    subnet: Subnet,
+    /// Of etcd, when it was free.
+    revision: i64,
+    /// The lease that is given back for it.
+    former: Option<&'f Found>,
 }
 
-fn fits(network: &Network, subnet: &Subnet) -> bool {
-    network.v4.has(subnet.v4.into())
-        && match (network.v6, subnet.v6) {
-            (Some(range), Some(v6)) => range.has(v6.into()),
-            (None, None) => true,
-            _ => false,
+/// The key that this node wrote, whatever it says now.
+fn written<'f>(found: &'f [Found], held: &Held) -> Option<&'f Found> {
+    found.iter().find(|f| f.subnet == held.subnet && f.created == held.created)
+}
+
+/// The lease that bears this node's address: of several the one that it wants, else the oldest.
+fn bearing<'f>(found: &'f [Found], ips: &[IpAddr], wanted: Option<Subnet>) -> Option<&'f Found> {
+    let all = found.iter().filter(|f| f.is_of(ips));
+    all.min_by_key(|f| (Some(f.subnet) != wanted, f.id == 0, f.created))
+}
+
+/// Says which of this node's addresses are none. They may be those that a router puts in the place of
+/// its own, so the lease is taken all the same.
+fn warn_of_strangers(ips: &[IpAddr]) -> Result<(), Error> {
+    let answers = route::look_up(&Socket::open()?, ips);
+    for (ip, answer) in std::iter::zip(ips, answers) {
+        if !answer?.is_some_and(|found| found.kind == Kind::Local) {
+            tracing::warn!(
+                %ip,
+                "no interface of this node has the address that its lease tells the others, see --public-ip"
+            );
         }
-}
-
-fn taken(found: &[Found]) -> Vec<IpNetwork> {
-    found.iter().flat_map(|f| f.lease.subnet.networks()).collect()
-}
-
-fn is_free(subnet: &Subnet, taken: &[IpNetwork]) -> bool {
-    !subnet.networks().any(|net| taken.iter().any(|other| overlaps(net, *other)))
-}
-
-fn overlaps(a: IpNetwork, b: IpNetwork) -> bool {
-    a.contains(b.network()) || b.contains(a.network())
+    }
+    Ok(())
 }

@@ -1,7 +1,6 @@
 //! The way to etcd, and its answers as errors of ours.
 
 use std::fmt;
-use std::fs;
 use std::future::Future;
 use std::hash::{BuildHasher as _, RandomState};
 use std::net::{IpAddr, ToSocketAddrs as _, UdpSocket};
@@ -13,6 +12,7 @@ use cni::{Code, Error};
 use etcd_client::{Certificate, Client, ConnectOptions, Identity, TlsOptions};
 
 use super::options::Options;
+use crate::agent::publish;
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -40,6 +40,12 @@ impl Endpoints {
         let from = from.and_then(Path::to_str).unwrap_or("http://127.0.0.1:2379");
         let urls: Vec<String> = from.split(',').map(|url| url.trim().to_owned()).collect();
         for url in &urls {
+            // Not shown: it would be in every log.
+            if url.contains('@') {
+                let why = "must not hold a user or a password";
+                return Err(Error::config("--from", "(an endpoint with @)", why)
+                    .details("give them with --etcd-username and --etcd-password-file"));
+            }
             if !url.starts_with("http://") && !url.starts_with("https://") {
                 let why = "must be endpoints of etcd, as in https://192.168.2.9:2379";
                 return Err(Error::config("--from", format_args!("{url:?}"), why));
@@ -137,7 +143,7 @@ impl fmt::Display for Endpoints {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Error> {
-    fs::read(path).map_err(|e| Error::new(Code::IO, format!("read {}: {e}", path.display())))
+    publish::read(path).map_err(|e| Error::new(Code::IO, format!("read {}: {e}", path.display())))
 }
 
 /// The first line of the file, or what the environment has.
@@ -189,4 +195,31 @@ pub fn broken(doing: &str, error: &etcd_client::Error) -> Error {
         other => other.to_string(),
     };
     Error::new(Code::TRY_AGAIN, format!("{doing}: {text}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Given {
+        #[command(flatten)]
+        options: Options,
+    }
+
+    #[test]
+    fn an_endpoint_with_a_password_is_refused_and_not_shown() {
+        let options = Given::parse_from(["podwire"]).options;
+        let of = |from: &str| Endpoints::new(Some(Path::new(from)), &options);
+        for from in ["https://root:secret@192.0.2.1:2379", "http://a:2379,root:secret@b:2379"] {
+            let refused = of(from).unwrap_err().to_string();
+            assert!(
+                refused.contains("--etcd-username") && !refused.contains("secret"),
+                "{refused}"
+            );
+        }
+        assert!(of("https://192.0.2.1:2379,https://192.0.2.2:2379").is_ok());
+    }
 }

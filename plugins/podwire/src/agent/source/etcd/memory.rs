@@ -7,6 +7,7 @@ use flannel::{Subnet, SubnetEnv};
 use ipnetwork::{IpNetwork, Ipv4Network, Ipv6Network};
 
 use crate::agent::network::Network;
+use crate::agent::publish;
 
 /// Where a node's subnets are written down: what the plugins read, and what flannel's does.
 #[derive(Debug)]
@@ -22,7 +23,7 @@ impl Memory {
     /// The first that is there.
     pub fn subnet(&self) -> Option<Subnet> {
         self.0.iter().find_map(|path| {
-            let text = std::fs::read(path).ok()?;
+            let text = publish::read(path).ok()?;
             let networks: Vec<IpNetwork> = match Json::parse(&text, "it") {
                 Ok(tree) => match tree.get("local")?.get("podCIDRs")? {
                     Json::Array(items) => {

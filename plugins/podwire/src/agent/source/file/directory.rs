@@ -115,12 +115,17 @@ fn entry(path: &Path, stem: &str, known: Option<&Stamp>) -> Result<Found, Error>
     let stamp = match fs::metadata(&path) {
         Ok(about) if known.is_some_and(|known| *known == stamp(&about)) => return Ok(Found::Same),
         Ok(about) => stamp_once_rested(&about),
-        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Found::Nothing),
+        Err(e) if e.kind() == ErrorKind::NotFound && !path.is_symlink() => {
+            return Ok(Found::Nothing);
+        }
+        // A link that leads nowhere is none that was removed.
         Err(e) => return Err(failed(&e)),
     };
     let text = match read::whole(&path) {
         Ok(text) => text,
-        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Found::Nothing),
+        Err(e) if e.kind() == ErrorKind::NotFound && !path.is_symlink() => {
+            return Ok(Found::Nothing);
+        }
         Err(e) => return Err(failed(&e)),
     };
     let mut entry = Json::parse(&text, &name)?;
@@ -185,6 +190,11 @@ mod tests {
         assert_eq!(named, ["n2", "n4"]);
         fs::remove_file(home.path().join("n2.json")).unwrap();
         fs::remove_file(home.path().join("n4.json")).unwrap();
+        std::os::unix::fs::symlink("nowhere", home.path().join("n2.json")).unwrap();
+        let snapshot = read().unwrap();
+        assert_eq!(peers(&snapshot), ["n2", "n3"], "a link that leads nowhere");
+        assert_eq!(snapshot.faults.len(), 1);
+        fs::remove_file(home.path().join("n2.json")).unwrap();
         let snapshot = read().unwrap();
         assert_eq!(peers(&snapshot), ["n3"]);
         assert_eq!(snapshot.faults, []);
