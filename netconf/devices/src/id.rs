@@ -34,20 +34,9 @@ pub enum DeviceId {
 impl FromStr for DeviceId {
     type Err = Error;
 
-    /// What a device plugin calls a device: a PCI address or a name of the auxiliary bus. Code 7.
+    /// As [`DeviceId::under`], with `device` as the key.
     fn from_str(text: &str) -> Result<Self, Error> {
-        // No module and no kind of auxiliary device has a colon, and every PCI address has.
-        if text.contains(':') {
-            text.parse().map(Self::Pci)
-        } else if text.contains('.') {
-            text.parse().map(Self::Aux)
-        } else {
-            Err(refused(
-                text,
-                "neither a PCI address nor the name of an auxiliary device",
-                "write a PCI address, as 0000:01:10.0, or a name of /sys/bus/auxiliary/devices, as mlx5_core.sf.4",
-            ))
-        }
+        Self::under(DEVICE, text)
     }
 }
 
@@ -63,9 +52,22 @@ impl fmt::Display for DeviceId {
 }
 
 impl DeviceId {
-    /// What stands under a key of a configuration, read as by [`FromStr`]. Code 7, with the key.
+    /// What a device plugin calls a device: a PCI address or a name of the auxiliary bus. Code 7, with the
+    /// configuration's key.
     pub fn under(key: &str, text: &str) -> Result<Self, Error> {
-        text.parse().map_err(|e| of_key(key, e))
+        // No module and no kind of auxiliary device has a colon, and every PCI address has.
+        if text.contains(':') {
+            PciAddress::under(key, text).map(Self::Pci)
+        } else if text.contains('.') {
+            AuxName::under(key, text).map(Self::Aux)
+        } else {
+            Err(refused(
+                key,
+                text,
+                "neither a PCI address nor the name of an auxiliary device",
+                "write a PCI address, as 0000:01:10.0, or a name of /sys/bus/auxiliary/devices, as mlx5_core.sf.4",
+            ))
+        }
     }
 
     /// A file name that no other device has: `pci-0000:01:10.0`, `aux-mlx5_core.sf.4`, `link-eth3`.
@@ -99,7 +101,7 @@ impl TryFrom<String> for DeviceId {
             Some(("pci", address)) => address.parse().map(Self::Pci),
             Some(("aux", name)) => name.parse().map(Self::Aux),
             Some(("link", name)) => name.parse().map(Self::Link),
-            _ => Err(refused(&text, "no device", "it begins with pci:, aux: or link:")),
+            _ => Err(refused(DEVICE, &text, "no device", "it begins with pci:, aux: or link:")),
         }
     }
 }
@@ -110,14 +112,9 @@ impl From<DeviceId> for String {
     }
 }
 
-/// A refusal with the key in the place of the word that stands there otherwise.
-fn of_key(key: &str, e: Error) -> Error {
-    match e.msg.strip_prefix("device ") {
-        Some(rest) => Error { msg: format!("{key} {rest}"), ..e },
-        None => e.while_(key),
-    }
-}
+/// The key of what is not of a configuration.
+const DEVICE: &str = "device";
 
-fn refused(text: &str, why: &str, mend: &str) -> Error {
-    Error::new(Code::CONFIG, format!("device {}: {why}", quoted(text))).details(mend)
+fn refused(key: &str, text: &str, why: &str, mend: &str) -> Error {
+    Error::new(Code::CONFIG, format!("{key} {}: {why}", quoted(text))).details(mend)
 }

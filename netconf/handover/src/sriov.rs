@@ -7,7 +7,6 @@ mod trunk;
 
 use cni::{Call, Code, Error, NetConf};
 use devices::{Device, DeviceId, PciAddress, PhysicalFunction, Roots, VfOf};
-
 use kernel::Socket;
 
 pub use log::{Level, Log};

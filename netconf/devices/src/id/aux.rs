@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use cni::Error;
 
-use super::refused;
+use super::{DEVICE, refused};
 
 /// The name of a device of the auxiliary bus, as `mlx5_core.sf.4`: module, kind, number
 /// (drivers/base/auxiliary.c, `__auxiliary_device_add`).
@@ -20,13 +20,10 @@ impl AuxName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
-}
 
-impl FromStr for AuxName {
-    type Err = Error;
-
-    /// Letters, digits, `_` and `-` in three parts or more, of which the last is a number. Code 7.
-    fn from_str(text: &str) -> Result<Self, Error> {
+    /// Letters, digits, `_` and `-` in three parts or more, of which the last is a number. Code 7, with
+    /// the configuration's key.
+    pub fn under(key: &str, text: &str) -> Result<Self, Error> {
         let parts: Vec<&str> = text.split('.').collect();
         let plain = |p: &&str| {
             !p.is_empty() && p.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b))
@@ -38,10 +35,20 @@ impl FromStr for AuxName {
             return Ok(Self(text.to_owned()));
         }
         Err(refused(
+            key,
             text,
             "not the name of an auxiliary device",
             "write it as /sys/bus/auxiliary/devices has it: module, kind and number, as mlx5_core.sf.4",
         ))
+    }
+}
+
+impl FromStr for AuxName {
+    type Err = Error;
+
+    /// As [`AuxName::under`], with `device` as the key.
+    fn from_str(text: &str) -> Result<Self, Error> {
+        Self::under(DEVICE, text)
     }
 }
 

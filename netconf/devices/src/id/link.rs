@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use cni::Error;
 
-use super::refused;
+use super::{DEVICE, refused};
 
 /// A name that a network interface can have.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -36,6 +36,7 @@ impl FromStr for LinkName {
             return Ok(Self(text.to_owned()));
         }
         Err(refused(
+            DEVICE,
             text,
             "not the name of a network interface",
             "it has 1 to 15 bytes and neither /, : nor white space",

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use cni::Error;
 use serde::{Deserialize, Serialize};
 
-use super::{of_key, refused};
+use super::{DEVICE, refused};
 
 /// A PCI address: domain, bus, device, function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -34,9 +34,18 @@ impl PciAddress {
         self.bus
     }
 
-    /// What stands under a key of a configuration, read as by [`FromStr`]. Code 7, with the key.
+    /// `DDDD:BB:DD.F` in hexadecimal digits of any case, with four to eight digits of the domain.
+    /// Code 7, with the configuration's key.
     pub fn under(key: &str, text: &str) -> Result<Self, Error> {
-        text.parse().map_err(|e| of_key(key, e))
+        Self::parse(text).ok_or_else(|| {
+            // What `lspci` prints on machines with a single domain.
+            let mend = match Self::parse(&format!("0000:{text}")) {
+                Some(address) => format!("write the domain, too: {address}"),
+                None => "write DOMAIN:BUS:DEVICE.FUNCTION in hexadecimal digits, as 0000:01:10.0"
+                    .to_owned(),
+            };
+            refused(key, text, "not a PCI address", &mend)
+        })
     }
 
     fn parse(text: &str) -> Option<Self> {
@@ -62,18 +71,9 @@ fn hexadecimal(digits: &str, length: std::ops::RangeInclusive<usize>) -> Option<
 impl FromStr for PciAddress {
     type Err = Error;
 
-    /// `DDDD:BB:DD.F` in hexadecimal digits of any case, with four to eight digits of the domain.
-    /// Code 7.
+    /// As [`PciAddress::under`], with `device` as the key.
     fn from_str(text: &str) -> Result<Self, Error> {
-        Self::parse(text).ok_or_else(|| {
-            // What `lspci` prints on machines with a single domain.
-            let mend = match Self::parse(&format!("0000:{text}")) {
-                Some(address) => format!("write the domain, too: {address}"),
-                None => "write DOMAIN:BUS:DEVICE.FUNCTION in hexadecimal digits, as 0000:01:10.0"
-                    .to_owned(),
-            };
-            refused(text, "not a PCI address", &mend)
-        })
+        Self::under(DEVICE, text)
     }
 }
 

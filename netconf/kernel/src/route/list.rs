@@ -110,13 +110,8 @@ pub fn of_protocol(socket: &Socket, ipv6: bool, protocol: u8) -> Result<Vec<Inst
 ///
 /// `ip -4|-6 route show dev LINK`
 pub fn through(socket: &Socket, ipv6: bool, link: u32) -> Result<Vec<Installed>> {
-    let mut filter = filter(ipv6, MAIN);
-    filter.attributes.push(RouteAttribute::Oif(link));
-    let answer = dump(socket, "list the routes of link", link, &filter)?;
-    let all = answer.iter().filter_map(|object| installed(read(object, ipv6)?));
-    let kernels_own = u8::from(RouteProtocol::Kernel);
-    let others = all.filter(|installed| installed.route.protocol != kernels_own);
-    Ok(others.filter(|installed| installed.link == Some(link)).collect())
+    let all = of_link(socket, ipv6, link)?.into_iter().filter_map(installed);
+    Ok(all.filter(|installed| installed.link == Some(link)).collect())
 }
 
 /// A route that the kernel has, as far as a [`Route`] can say it.
@@ -134,14 +129,9 @@ pub struct Described {
 ///
 /// `ip -4|-6 route show dev LINK`
 pub fn described(socket: &Socket, ipv6: bool, link: u32) -> Result<Vec<Described>> {
-    let mut filter = filter(ipv6, MAIN);
-    filter.attributes.push(RouteAttribute::Oif(link));
-    let answer = dump(socket, "list the routes of link", link, &filter)?;
-    let all = answer.iter().filter_map(|object| read(object, ipv6));
-    let kernels_own = u8::from(RouteProtocol::Kernel);
-    Ok(all
+    Ok(of_link(socket, ipv6, link)?
+        .into_iter()
         .filter(|received| received.route.table() == MAIN)
-        .filter(|received| received.route.protocol != kernels_own)
         .filter(|received| uses(received, link))
         .map(|Received { mut route, mut beyond, .. }| {
             route.table = None;
@@ -151,6 +141,16 @@ pub fn described(socket: &Socket, ipv6: bool, link: u32) -> Result<Vec<Described
             Described { route, beyond }
         })
         .collect())
+}
+
+/// What the kernel lists when it is asked for main and a link, less its own. Old kernels do not filter.
+fn of_link(socket: &Socket, ipv6: bool, link: u32) -> Result<Vec<Received>> {
+    let mut filter = filter(ipv6, MAIN);
+    filter.attributes.push(RouteAttribute::Oif(link));
+    let answer = dump(socket, "list the routes of link", link, &filter)?;
+    let kernels_own = u8::from(RouteProtocol::Kernel);
+    let all = answer.iter().filter_map(|object| read(object, ipv6));
+    Ok(all.filter(|received| received.route.protocol != kernels_own).collect())
 }
 
 /// True for a route through the link. One by a nexthop object need not tell its link

@@ -7,7 +7,7 @@ use kernel::MacAddr;
 use kernel::fdb::Entry;
 use kernel::neighbour::Neighbour;
 use kernel::route::{Installed, Kind, Route};
-use peers::{Backend, Facts, Fleet, Options, Plan, Reach, Through};
+use peers::{Backend, Facts, Fault, Fleet, Options, Plan, Reach, Through};
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use serde_json::{Value, json};
@@ -273,8 +273,10 @@ proptest! {
         let again = Case::of(local.clone(), shuffled, case.options.clone());
         let first = Case::of(local, case.list, case.options);
         // Of those that contradict each other the first in the list is served.
-        prop_assume!(first.fleet.faults.iter().all(|fault| !fault.reason.contains(" of peer ")
-            && !fault.reason.contains(": peer ")));
+        let contradicts = |fault: &Fault| {
+            fault.reason.contains(" of peer ") || fault.reason.contains(": peer ")
+        };
+        prop_assume!(![&first, &again].iter().any(|c| c.fleet.faults.iter().any(contradicts)));
         prop_assert_eq!(first.fleet, again.fleet);
         prop_assert_eq!(first.facts, again.facts);
         prop_assert_eq!(first.plan, again.plan);

@@ -34,6 +34,8 @@ use schedule::{Cause, Schedule};
 const FIRST_WORD: Duration = Duration::from_secs(5);
 /// How long the end of an agent that was stopped is waited for.
 const HANDOVER: Duration = Duration::from_secs(5);
+/// How long a lock whose file was removed is waited for: `status` holds it for a moment.
+const RETAKE: Duration = Duration::from_secs(1);
 /// How long a round that runs is waited for when the agent is to end. Whatever it leaves, the next one finishes.
 const LAST_ROUND: Duration = Duration::from_secs(3);
 /// How long a round may take before the service manager is not told any more that all is well.
@@ -231,7 +233,7 @@ impl Agent {
             return Ok(());
         }
         warn!(path = %lock(&self.network).display(), "the agent's lock was removed; taking it again");
-        match alone(&self.network, Duration::ZERO) {
+        match alone(&self.network, RETAKE) {
             Ok(lock) => {
                 self.alone = lock;
                 // What else was there is written again.
