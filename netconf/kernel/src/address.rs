@@ -62,6 +62,8 @@ pub struct Address {
     pub dad_failed: bool,
     /// The other end's address, where it has one of its own (`peer`): the prefix length is that one's.
     pub peer: Option<IpAddr>,
+    /// There is no route to its prefix (`noprefixroute`).
+    pub no_prefix_route: bool,
 }
 
 /// The addresses of one link and one family. A dump that the kernel filters by link, because
@@ -97,6 +99,7 @@ fn parse(message: &AddressMessage) -> Option<Address> {
         tentative: flags.contains(AddressFlags::Tentative),
         dad_failed: flags.contains(AddressFlags::Dadfailed),
         peer: address.filter(|address| local.is_some_and(|local| local != *address)),
+        no_prefix_route: flags.contains(AddressFlags::Noprefixroute),
     })
 }
 

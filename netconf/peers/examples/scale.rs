@@ -117,6 +117,7 @@ fn apply(have: &mut Have, change: Change) {
             tentative: false,
             dad_failed: false,
             peer: None,
+            no_prefix_route: false,
         }),
         Change::SetNeighbour(_, neighbour) => tunnel.neighbours.push(neighbour),
         Change::SetEntry(_, entry) => tunnel.fdb.push(entry),

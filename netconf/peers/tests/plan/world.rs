@@ -40,7 +40,14 @@ fn link(index: u32, name: &str) -> Link {
 
 /// An address as the kernel lists it.
 pub fn address(address: IpNetwork, global: bool) -> Address {
-    Address { address, global, tentative: false, dad_failed: false, peer: None }
+    Address {
+        address,
+        global,
+        tentative: false,
+        dad_failed: false,
+        peer: None,
+        no_prefix_route: false,
+    }
 }
 
 impl World {
