@@ -145,7 +145,9 @@ impl<'h> Links<'h> {
         known
             .find(|link| link.index == index)
             .map(|link| link.name.clone())
+            // nix takes libc's null pointer for success, with an empty name.
             .or_else(|| nix::net::if_::if_indextoname(index).ok()?.into_string().ok())
+            .filter(|name| !name.is_empty())
             .unwrap_or_else(|| format!("if{index}"))
     }
 }
