@@ -33,15 +33,18 @@ elements() { # every element of every nf_tables set and map, and every rule, one
 # name no attachment), so take it after one ADD and DEL.
 baseline() { elements >/run/baseline; }
 
-# nothing_left: no port of a container, no lease, no rule or set element, no cached result.
+# nothing_left: no interface of a container, no lease, no rule or set element, no cached result.
 nothing_left() {
   local bad=0 found
   found=$(ip -j link show type veth | jq -r '.[].ifname | select(. != "eth0")')
+  found+=$(ip -j link show type ifb | jq -r '.[].ifname')
   [ -z "$found" ] || { echo "links left: $found"; bad=1; }
   found=$(find /var/lib/cni -type f -path '*/networks/*' ! -path '*/.index/*' ! -name lock ! -name 'last_reserved_ip.*')
   [ -z "$found" ] || { echo "leases left: $found"; bad=1; }
   found=$(find /var/lib/cni -type f -path '*/results/*')
   [ -z "$found" ] || { echo "results left: $found"; bad=1; }
+  found=$(find /run/podwire /run/cni -type f ! -name '*lock*' 2>/dev/null || true)
+  [ -z "$found" ] || { echo "files left: $found"; bad=1; }
   touch /run/baseline
   found=$(elements | comm -13 /run/baseline -)
   [ -z "$found" ] || { echo "nf_tables rules or elements left: $found"; bad=1; }

@@ -1,7 +1,8 @@
 """cri.py SOCKET VERB... - pods through a Container Runtime Interface v1 socket.
 
   status            has the runtime a network?
-  run POD           a sandbox; prints its id
+  run POD [PORT [RATE]]
+                    a sandbox; prints its id. PORT of the node leads to its port 80; RATE (8M: bits a second) limits it both ways
   ctr POD COMMAND   a busybox container in it; prints its id
   exec CTR COMMAND  run in a container
   inspect POD       state, addresses, namespace and CNI result, as JSON
@@ -23,12 +24,13 @@ RUNTIME = cri_pb2_grpc.RuntimeServiceStub(CHANNEL)
 PATIENCE = 120
 
 
-def config(name):
+def config(name, port='0', rate=None):
     namespaces = cri.NamespaceOption(network=cri.POD, pid=cri.CONTAINER, ipc=cri.POD)
     return cri.PodSandboxConfig(
         metadata=cri.PodSandboxMetadata(name=name, uid=name + '-uid', namespace='default', attempt=0),
         hostname=name, log_directory='/run', dns_config=cri.DNSConfig(servers=['192.0.2.53']),
-        port_mappings=[cri.PortMapping(protocol=cri.TCP, host_port=0, container_port=80)],
+        port_mappings=[cri.PortMapping(protocol=cri.TCP, host_port=int(port), container_port=80)],
+        annotations={'kubernetes.io/%s-bandwidth' % way: rate for way in ('ingress', 'egress') if rate},
         linux=cri.LinuxPodSandboxConfig(
             cgroup_parent='/podwire-test',
             security_context=cri.LinuxSandboxSecurityContext(namespace_options=namespaces)))
@@ -77,7 +79,7 @@ def main():
         print(json.dumps(answer['status']['conditions']))
         return 0 if ready['NetworkReady'] else 1
     if VERB == 'run':
-        request = cri.RunPodSandboxRequest(config=config(ARGS[0]))
+        request = cri.RunPodSandboxRequest(config=config(*ARGS))
         print(RUNTIME.RunPodSandbox(request, timeout=PATIENCE).pod_sandbox_id)
     elif VERB == 'ctr':
         print(container(ARGS[0], ARGS[1:]))
