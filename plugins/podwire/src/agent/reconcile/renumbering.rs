@@ -5,9 +5,11 @@ use std::path::Path;
 use ipnetwork::IpNetwork;
 use peers::Fleet;
 
+use crate::agent::publish;
+
 /// Those that the plugins' file has, from an agent before or from anybody; none where it has none.
 pub fn of_file(path: &Path) -> Vec<IpNetwork> {
-    let fleet = std::fs::read(path).ok().and_then(|text| Fleet::parse(&text, "it").ok());
+    let fleet = publish::read(path).ok().and_then(|text| Fleet::parse(&text, "it").ok());
     fleet.map(|fleet| fleet.local.pod_cidrs).unwrap_or_default()
 }
 
