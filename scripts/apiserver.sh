@@ -55,7 +55,8 @@ build_apiserver() {
 
 # apiserver: have it, built now where it is not.
 apiserver() {
-  needs etcd=etcd-server kubectl=kubernetes-client openssl=openssl
+  needs kubectl=kubernetes-client openssl=openssl
+  daemons # etcd
   if [ -e "$cache/done/apiserver" ]; then return; fi
   needs dpkg-source=dpkg-dev
   once lists fetch_lists
@@ -64,7 +65,9 @@ apiserver() {
 
 # start_apiserver DIR: in this network namespace, with its files there; DIR/kubeconfig is an administrator's, DIR/pids names the processes.
 start_apiserver() {
-  local dir=$1 at=127.0.0.1
+  local dir=$1 at=127.0.0.1 PATH=$PATH
+  daemons
+  PATH=${DAEMONS:+$DAEMONS/bin:}$PATH
   mkdir -p "$dir"
   openssl genrsa -out "$dir/accounts.key" 2048 2>/dev/null
   echo 'administrator,administrator,administrator,"system:masters"' >"$dir/tokens.csv"
