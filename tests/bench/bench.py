@@ -15,6 +15,7 @@ import sys
 import time
 
 import agent
+import chain
 import chart
 import nodes
 import ports
@@ -263,12 +264,7 @@ def measure(options):
         nodes.forget(network)
 
     agents = measure_agent(options)
-    progress('making port mappings')
-    mapped = ports.contestants(suites, options.ports, timed)
-    for name, rounds in ('podwire', options.rounds), ('reference', max(5, options.rounds // 5)): # its ADD takes seconds
-        mine = {key: one for key, one in mapped.items() if key.startswith(name)}
-        if mine:
-            in_turn(mine, rounds, samples, f'port mappings, {name}')
+    measure_chained(options, suites, samples)
 
     # networks in pairs of their own, with leases on disk as on a node
     crowd = crowds({name: Network(name, path, options.data) for name, path in suites.items()},
@@ -285,6 +281,35 @@ def measure(options):
     return {'milliseconds': {f'{name} {verb}': values for (name, verb), values in samples.items()},
             'at once': crowd, 'agent': agents, 'memory KiB': memory, 'sizes': {name: sizes(path) for name, path in suites.items()},
             'ports': options.ports, 'pods at once': options.crowd, 'peers': options.peers, 'leases': options.leases, 'static': options.static}
+
+
+def measure_chained(options, suites, samples):
+    in_turn(chain.contestants(suites, options.data, timed), options.rounds, samples, 'a chain of five')
+    progress('making port mappings')
+    mapped = ports.contestants(suites, options.ports, timed)
+    for name, rounds in ('podwire', options.rounds), ('reference', max(5, options.rounds // 5)): # its ADD takes seconds
+        mine = {key: one for key, one in mapped.items() if key.startswith(name)}
+        if mine:
+            in_turn(mine, rounds, samples, f'port mappings, {name}')
+
+
+def least(what, ratio, budget):
+    """A row: the ratio, and whether it is large enough."""
+    return what, f'{ratio:.1f} x', f'at least {budget} x', ratio >= budget
+
+
+def most_of(median):
+    """Makes rows: the ratio of two medians, and whether it is small enough."""
+    def most(what, upper, lower, budget, digits=2):
+        ratio = median[upper] / median[lower]
+        return what, f'{ratio:.{digits}f} x', budget and f'at most {budget} x', budget and ratio <= budget
+    return most
+
+
+def rows_of_chained(median, present):
+    """The same of plugins behind others."""
+    yield from chain.rows(median, least)
+    yield from ports.rows(median, present, most_of(median), least)
 
 
 def measure_agent(options):
@@ -318,14 +343,7 @@ def rows(found):
     """The table: what, figure, its meaning, budget, whether it is met (None: no budget)."""
     median = {name: statistics.median(values) for name, values in found['milliseconds'].items()}
     few, many = found['leases'][0], found['leases'][-1]
-
-    def most(what, upper, lower, budget, digits=2):
-        ratio = median[upper] / median[lower]
-        return what, f'{ratio:.{digits}f} x', budget and f'at most {budget} x', budget and ratio <= budget
-
-    def least(what, ratio, budget):
-        return what, f'{ratio:.1f} x', f'at least {budget} x', ratio >= budget
-
+    most = most_of(median)
     yield most('ADD, to the floor', 'podwire ADD', 'floor ADD', 2)
     yield least('ADD, faster than the reference', median['reference ADD'] / median['podwire ADD'], 5)
     yield most('ADD with ipMasq, to ADD without', 'podwire ipMasq ADD', 'podwire ADD', 1.5)
@@ -343,7 +361,7 @@ def rows(found):
         yield f'{name}: first ADD', f'{first:.2f} s', 'under 1 s', first < 1
         yield most(f'{name}: ADD, to bridge', f'{name} ADD', 'bridge beside peers ADD', 1.3)
     yield from rows_of_agent(found)
-    yield from ports.rows(median, found['ports'], most, least)
+    yield from rows_of_chained(median, found['ports'])
     ours, theirs = found['at once']['podwire'], found['at once']['reference']
     pods = found['pods at once']
     yield f'{pods} at once: failed', str(ours['failed']), 'none', ours['failed'] == 0
@@ -384,6 +402,7 @@ def main():
     for name in 'plugins', 'reference', 'floor', 'data', 'json', 'svg':
         parser.add_argument('--' + name, required=True)
     parser.add_argument('--agent', action='store_true')
+    parser.add_argument('--chained', action='store_true')
     parser.add_argument('--changes', type=int, default=30)
     parser.add_argument('--rounds', type=int, default=40)
     parser.add_argument('--crowd', type=int, default=CROWD)
@@ -396,6 +415,13 @@ def main():
         if options.agent:
             nodes.underlay()
             table(rows_of_agent({'agent': measure_agent(options), 'peers': options.peers}))
+            return
+        if options.chained:
+            samples = {}
+            ip('netns', 'add', 'pod')
+            measure_chained(options, {'podwire': options.plugins, 'reference': options.reference}, samples)
+            progress('')
+            table(rows_of_chained({f'{name} {verb}': statistics.median(values) for (name, verb), values in samples.items()}, options.ports))
             return
         found = measure(options)
     except (Failed, agent.Late) as problem:
