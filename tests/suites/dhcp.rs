@@ -4,6 +4,7 @@ mod at_once;
 mod bad_input;
 mod changes;
 mod daemon;
+mod example;
 mod faults;
 mod ground;
 mod options;
