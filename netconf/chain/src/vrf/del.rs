@@ -1,5 +1,6 @@
 //! DEL: the interface leaves its VRF, with its routes; the last one takes the VRF along.
 
+use attach::undo::Undo;
 use cni::{Call, Error};
 use kernel::link::{self, Link};
 use kernel::route::MAIN;
@@ -23,7 +24,10 @@ pub fn del(call: &Call) -> Result<(), Error> {
     {
         let has = Belongings::of(&socket, interface)?;
         let table = vrf.vrf_table.unwrap_or_default();
-        port::enslave(&socket, interface, &has, 0, (table, MAIN))?;
+        // An interface without its routes would tell the next DEL nothing of them.
+        let mut undo = Undo::default();
+        undo.push(|| port::enslave(&socket, interface, &has, vrf.index, (table, table)));
+        port::enslave(&socket, interface, &has, 0, (table, MAIN)).map_err(|e| undo.run(e))?;
         return port::delete_if_empty(&socket, &vrf);
     }
     let left = match &named {
