@@ -3,8 +3,9 @@
 //! it: for a protocol without connections that is for as long as somebody keeps sending.
 //!
 //! The kernel filters what it lists (`CTA_FILTER`, since 5.8; one that does not know it lists more,
-//! and what it lists is looked at again). It goes through its whole table for that all the same,
-//! some milliseconds, so nothing is listed where nothing can be found.
+//! and what it lists is looked at again). It goes through its whole table for that all the same, with
+//! a lock for every row, some milliseconds: so nothing is listed where nothing can be found, and what
+//! the kernel can forget by itself is not listed.
 
 mod entry;
 
@@ -19,25 +20,56 @@ use self::entry::{Entry, Filter};
 use crate::ports::{Protocol, Wanted};
 use crate::socket::{is_absent, with_socket};
 
-/// Forgets the connections that were sent on to these endpoints, where the port 0 stands for all.
-pub(crate) fn forget_destinations(endpoints: &[SocketAddr]) -> Result<()> {
+/// Of so many containers at once connections are removed one container after the other.
+const MOST_REMOVALS: usize = 16;
+
+/// Forgets the connections that were sent on to containers with these addresses, which are gone.
+pub(crate) fn forget_containers(addresses: &BTreeSet<IpAddr>) -> Result<()> {
     for v6 in [false, true] {
-        let of_family: Vec<_> = endpoints.iter().filter(|e| e.is_ipv6() == v6).collect();
-        let addresses: BTreeSet<IpAddr> = of_family.iter().map(|e| e.ip()).collect();
-        let alone = addresses.first().copied().filter(|_| addresses.len() == 1);
-        if addresses.is_empty() {
+        let of_family: Vec<_> = addresses.iter().filter(|a| a.is_ipv6() == v6).collect();
+        if of_family.len() <= MOST_REMOVALS && remove(v6, &of_family)? {
             continue;
         }
-        forget(
-            &Filter { v6, translated: true, answers_from: alone, ..Filter::default() },
-            |entry| {
-                entry.translated
-                    && of_family.iter().any(|e| {
-                        e.ip() == entry.reply.0.ip()
-                            && (e.port() == 0 || e.port() == entry.reply.0.port())
-                    })
-            },
-        )?;
+        let filter = Filter { v6, translated: true, ..Filter::default() };
+        if let [address] = of_family[..] {
+            let filter = Filter { answers_from: Some(*address), ..filter };
+            forget(&filter, |entry| entry.translated && entry.reply.0.ip() == *address)?;
+        } else if !of_family.is_empty() {
+            forget(&filter, |entry| entry.translated && addresses.contains(&entry.reply.0.ip()))?;
+        }
+    }
+    Ok(())
+}
+
+/// Has the kernel itself forget what it finds; false where it cannot (before 6.11).
+fn remove(v6: bool, addresses: &[&IpAddr]) -> Result<bool> {
+    if addresses.is_empty() || !are_tracked() {
+        return Ok(true);
+    }
+    let of = |address: &&IpAddr| {
+        let answers_from = Some(**address);
+        Filter { v6, translated: true, answers_from, ..Filter::default() }.removal()
+    };
+    let requests: Vec<_> = addresses.iter().map(of).collect();
+    let outcomes = with_socket(|socket| socket.run_all(&requests))?;
+    for outcome in outcomes {
+        match outcome {
+            Err(e) if is_absent(&e) || e.errno() == libc::EOPNOTSUPP => return Ok(false),
+            // A kernel that looks for one connection has found none.
+            Err(e) if e.errno() == libc::ENOENT => return Ok(false),
+            done => done?,
+        }
+    }
+    Ok(true)
+}
+
+/// Forgets the connections that were sent on to these endpoints.
+pub(crate) fn forget_destinations(endpoints: &[SocketAddr]) -> Result<()> {
+    for v6 in [false, true] {
+        if endpoints.iter().any(|endpoint| endpoint.is_ipv6() == v6) {
+            let filter = Filter { v6, translated: true, ..Filter::default() };
+            forget(&filter, |entry| entry.translated && endpoints.contains(&entry.reply.0))?;
+        }
     }
     Ok(())
 }
@@ -75,10 +107,14 @@ pub(crate) fn forget_ports(wanted: &Wanted) -> Result<()> {
     Ok(())
 }
 
-fn forget(filter: &Filter, is_stale: impl Fn(&Entry) -> bool) -> Result<()> {
-    // Where there is no such file, connections are not tracked.
+/// Whether there is any connection. Where there is no such file, none is tracked.
+fn are_tracked() -> bool {
     let tracked = sysctl::read("netfilter/nf_conntrack_count").unwrap_or_default();
-    if matches!(tracked.as_str(), "" | "0") {
+    !matches!(tracked.as_str(), "" | "0")
+}
+
+fn forget(filter: &Filter, is_stale: impl Fn(&Entry) -> bool) -> Result<()> {
+    if !are_tracked() {
         return Ok(());
     }
     let done = with_socket(|socket| {

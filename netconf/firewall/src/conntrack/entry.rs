@@ -54,7 +54,26 @@ pub(super) struct Filter {
 }
 
 impl Filter {
+    /// Lists them.
     pub(super) fn request(&self) -> Request {
+        let what = ("list", "tracked connections");
+        Request::new(what, (SUBSYSTEM, GET), 0, self.family(), self.attributes())
+    }
+
+    /// Forgets them all (`CTA_FILTER` of a removal, since Linux 6.11). EINVAL from kernels that look for one
+    /// connection by what is told of it here, which is too little for that. Not for a filter without an
+    /// address or a protocol: those kernels would forget everything.
+    pub(super) fn removal(&self) -> Request {
+        let what = ("forget", "tracked connections");
+        // Of version 0 the kernel passes over the family.
+        Request::new(what, (SUBSYSTEM, DELETE), 0, self.family(), self.attributes()).version(1)
+    }
+
+    fn family(&self) -> u8 {
+        if self.v6 { IPV6 } else { IPV4 }
+    }
+
+    fn attributes(&self) -> Attributes {
         let mut attributes = Attributes::new();
         let mut flags = Attributes::new();
         // These are numbers of the machine's byte order, unlike all others.
@@ -82,9 +101,7 @@ impl Filter {
         if flags != Attributes::new() {
             attributes = attributes.with_nest(FILTER, &flags);
         }
-        let family = if self.v6 { IPV6 } else { IPV4 };
-        let what = ("list", "tracked connections");
-        Request::new(what, (SUBSYSTEM, GET), 0, family, attributes)
+        attributes
     }
 }
 

@@ -1,7 +1,7 @@
 //! DEL and GC: the removal of elements, and of what they were the last users of.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
+use std::net::IpAddr;
 
 use cni::{Attachment, ContainerId, IfName, NetworkName};
 use ipnetwork::IpNetwork;
@@ -31,11 +31,11 @@ pub fn del(attachment: &Attachment, wanted: Option<&Wanted>) -> Result<()> {
         let ours = own(socket, &owner, candidates.into_iter().map(key_of).collect());
         let theirs = reference::del_with(socket, attachment, &known);
         let (ours, theirs) = (ours?, theirs?);
-        let mut led_to = endpoints(&ours);
+        let mut led_to: BTreeSet<_> = destinations(&ours).collect();
         if theirs {
-            led_to.extend(known.iter().map(|ip| SocketAddr::new(*ip, 0)));
+            led_to.extend(known);
         }
-        conntrack::forget_destinations(&led_to)
+        conntrack::forget_containers(&led_to)
     });
     done.map(drop).and(reference::del_legacy(attachment))
 }
@@ -44,9 +44,9 @@ fn key_of(item: Item) -> (Set, Key) {
     (item.element.set, item.element.key)
 }
 
-/// Where elements lead.
-fn endpoints(elements: &[Element]) -> Vec<SocketAddr> {
-    elements.iter().filter_map(|element| element.to).collect()
+/// The containers that elements lead to.
+fn destinations(elements: &[Element]) -> impl Iterator<Item = IpAddr> {
+    elements.iter().filter_map(|element| Some(element.to?.ip()))
 }
 
 /// Removes what of `candidates` is the owner's, and where that is not all, the rest. Tells what
@@ -108,14 +108,14 @@ pub fn gc(network: &NetworkName, valid: &BTreeSet<(ContainerId, IfName)>) -> Res
                 }
             }
         }
-        let (mut done, mut led_to) = (Ok(()), Vec::new());
+        let (mut done, mut led_to) = (Ok(()), BTreeSet::new());
         for (owner, places) in owners {
             match own(socket, &owner, places) {
-                Ok(removed) => led_to.extend(endpoints(&removed)),
+                Ok(removed) => led_to.extend(destinations(&removed)),
                 Err(e) => done = done.and(Err(e)),
             }
         }
-        done.and(conntrack::forget_destinations(&led_to))
+        done.and(conntrack::forget_containers(&led_to))
             .and(reference::gc_with(socket, network, valid))
     });
     done.map(drop).and(reference::gc_legacy(network, valid))

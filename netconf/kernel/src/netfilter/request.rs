@@ -22,6 +22,7 @@ pub struct Request {
     kind: u16,
     flags: u16,
     family: u8,
+    version: u8,
     attributes: Attributes,
 }
 
@@ -42,8 +43,15 @@ impl Request {
             kind: u16::from(subsystem) << 8 | u16::from(message),
             flags: flag_bits(flags),
             family,
+            version: 0,
             attributes,
         }
+    }
+
+    /// With another version of the subsystem's messages than 0.
+    #[must_use]
+    pub fn version(self, version: u8) -> Self {
+        Self { version, ..self }
     }
 
     /// An error that speaks of this request.
@@ -59,7 +67,7 @@ impl Request {
         let too_long = || io::Error::from_raw_os_error(libc::EMSGSIZE);
         let bytes = self.attributes.bytes().ok_or_else(too_long)?;
         let flags = self.flags | flag_bits(flags);
-        write(into, self.kind, flags, sequence, (self.family, 0), bytes);
+        write(into, self.kind, flags, sequence, (self.family, self.version, 0), bytes);
         Ok(())
     }
 }
@@ -72,13 +80,13 @@ pub(super) fn begin(sequence: u32, generation: Option<u32>) -> Vec<u8> {
         None => Attributes::new(),
     };
     let bytes = attributes.bytes().unwrap_or_default();
-    write(&mut into, BATCH_BEGIN, 0, sequence, (0, NFTABLES), bytes);
+    write(&mut into, BATCH_BEGIN, 0, sequence, (0, 0, NFTABLES), bytes);
     into
 }
 
 /// The message that ends it.
 pub(super) fn end(into: &mut Vec<u8>, sequence: u32) {
-    write(into, BATCH_END, 0, sequence, (0, NFTABLES), &[]);
+    write(into, BATCH_END, 0, sequence, (0, 0, NFTABLES), &[]);
 }
 
 /// `struct nlmsghdr`, then `struct nfgenmsg`, then the attributes.
@@ -87,7 +95,7 @@ fn write(
     kind: u16,
     flags: u16,
     sequence: u32,
-    (family, resource): (u8, u16),
+    (family, version, resource): (u8, u8, u16),
     attributes: &[u8],
 ) {
     let length = u32::try_from(20 + attributes.len()).unwrap_or(u32::MAX);
@@ -96,7 +104,7 @@ fn write(
     into.extend_from_slice(&(flags | flag_bits(libc::NLM_F_REQUEST)).to_ne_bytes());
     into.extend_from_slice(&sequence.to_ne_bytes());
     into.extend_from_slice(&[0; 4]); // the kernel knows the sender
-    into.extend_from_slice(&[family, 0]);
+    into.extend_from_slice(&[family, version]);
     into.extend_from_slice(&resource.to_be_bytes());
     into.extend_from_slice(attributes);
 }
