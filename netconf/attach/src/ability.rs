@@ -3,7 +3,7 @@
 use cni::{Code, Error, StatusCall};
 use ipam::Ipam;
 use kernel::link::{self, Veth};
-use kernel::{MacAddr, Netns, Socket};
+use kernel::{MacAddr, Netns, Request, Socket};
 
 /// A locally administered address for links that live for a moment.
 const ANY_MAC: MacAddr = MacAddr([2, 0, 0, 0, 0, 1]);
@@ -21,17 +21,22 @@ pub fn try_links(vlan_filtering: Option<bool>) -> Result<(), Error> {
         if let Some(filtering) = vlan_filtering {
             socket.run(link::create_bridge("trial", ANY_MAC, None, filtering))?;
         }
-        socket.run(link::create_veth(&Veth {
-            name: "near",
-            mac: None,
-            master: None,
-            mtu: None,
-            peer_name: "far",
-            peer_mac: None,
-            peer_netns: None,
-        }))
+        socket.run(pair())
     })
     .map_err(unavailable)
+}
+
+/// A veth for a trial: `near`, and `far`.
+pub(crate) fn pair() -> Request {
+    link::create_veth(&Veth {
+        name: "near",
+        mac: None,
+        master: None,
+        mtu: None,
+        peer_name: "far",
+        peer_mac: None,
+        peer_netns: None,
+    })
 }
 
 /// Asks the address manager, where there is one.

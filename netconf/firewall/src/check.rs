@@ -47,23 +47,15 @@ fn differences(socket: &mut Socket, wanted: &Wanted, elements: &[Element]) -> Re
 }
 
 fn compare(element: &Element, there: Option<&Element>) -> Option<String> {
-    let Element { set, key, counter, comment, .. } = element;
+    let Element { set, key, .. } = element;
     let what = match set.table {
         MASQUERADE => format!("the masquerade of {key} (nft table inet podwire, {})", set.name),
         _ => format!("the anti-spoofing of {key} (nft table bridge podwire, {})", set.name),
     };
-    let there = match there {
-        None => return Some(format!("{what} is missing")),
-        Some(there) if there == element => return None,
-        Some(there) => there,
-    };
-    if there.comment != *comment {
-        return Some(format!("{what} belongs to {:?}, not to {comment:?}", there.comment));
-    }
-    let (wanted, has) =
-        (counter.as_deref().unwrap_or("-"), there.counter.as_deref().unwrap_or("-"));
-    let why = if *set == GUARDED { "" } else { ", so other destinations are exempt" };
-    Some(format!("{what} is counted in {has} instead of {wanted}{why}"))
+    let difference = element.difference(there, &what)?;
+    // Of a counter depends what is exempt.
+    let is_counter = *set != GUARDED && there.is_some_and(|t| t.comment == element.comment);
+    Some(difference + if is_counter { ", so other destinations are exempt" } else { "" })
 }
 
 fn chain(

@@ -1,7 +1,7 @@
 //! STATUS: whether an ADD could be served.
 
 use cni::{Error, StatusCall};
-use kernel::link::{self, New, Veth};
+use kernel::link::{self, New};
 use kernel::{Netns, Socket};
 
 use super::record::Records;
@@ -36,14 +36,6 @@ fn attempt<K: Kind>(conf: &Config<K>) -> Result<(), Error> {
 }
 
 fn make_parent(socket: &Socket) -> kernel::Result<u32> {
-    socket.run(link::create_veth(&Veth {
-        name: "near",
-        mac: None,
-        master: None,
-        mtu: None,
-        peer_name: "far",
-        peer_mac: None,
-        peer_netns: None,
-    }))?;
+    socket.run(ability::pair())?;
     Ok(link::get(socket, "near")?.map(|link| link.index).unwrap_or_default())
 }

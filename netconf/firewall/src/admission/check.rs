@@ -98,19 +98,9 @@ fn is_reference(socket: &mut Socket, element: &Element) -> Result<bool> {
 }
 
 fn compare(element: &Element, there: Option<&Element>) -> Option<String> {
-    let Element { set, key, comment, counter, .. } = element;
-    let what = format!("{key} in {} of nft table inet {}", set.name, set.table.name);
-    let there = match there {
-        None => return Some(format!("{what} is missing")),
-        Some(there) if there == element => return None,
-        Some(there) => there,
-    };
-    if there.comment != *comment {
-        return Some(format!("{what} belongs to {:?}, not to {comment:?}", there.comment));
-    }
-    let (wanted, has) =
-        (counter.as_deref().unwrap_or("-"), there.counter.as_deref().unwrap_or("-"));
-    Some(format!("{what} is counted in {has} instead of {wanted}"))
+    let Element { set, key, .. } = element;
+    element
+        .difference(there, &format!("{key} in {} of nft table inet {}", set.name, set.table.name))
 }
 
 fn changed(socket: &mut Socket, part: &Part<'_>) -> Result<Option<String>> {

@@ -156,6 +156,21 @@ pub(crate) struct Element {
 }
 
 impl Element {
+    /// How what there is at its key differs from it. `what` names it for the one who reads.
+    pub(crate) fn difference(&self, there: Option<&Self>, what: &str) -> Option<String> {
+        let there = match there {
+            None => return Some(format!("{what} is missing")),
+            Some(there) if there == self => return None,
+            Some(there) => there,
+        };
+        if there.comment != self.comment {
+            let (has, wanted) = (&there.comment, &self.comment);
+            return Some(format!("{what} belongs to {has:?}, not to {wanted:?}"));
+        }
+        let name = |element: &Self| element.counter.clone().unwrap_or_else(|| "-".to_owned());
+        Some(format!("{what} is counted in {} instead of {}", name(there), name(self)))
+    }
+
     /// `nft create element`: EEXIST when the key is taken.
     pub(crate) fn insert(&self) -> Request {
         let mut element = key(&self.key);
