@@ -41,6 +41,7 @@ pub fn run(arguments: impl IntoIterator<Item = String>) -> ExitCode {
 }
 
 fn serve(flags: Flags) -> Result<(), String> {
+    raise_file_limit();
     // Signals wait in their descriptor from now on, so that none ends the daemon half-way.
     let events = Events::open().map_err(|e| format!("preparing to wait for events: {e}"))?;
     if let Some(above) = flags.state.parent().filter(|above| !above.as_os_str().is_empty()) {
@@ -77,6 +78,17 @@ fn serve(flags: Flags) -> Result<(), String> {
                 Event::Time => {}
             }
         }
+    }
+}
+
+/// Every ADD has two descriptors while it waits, and services may have 1024 unless they ask for more.
+fn raise_file_limit() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
+        && soft < hard
+    {
+        // It serves with what it has where that is refused.
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
     }
 }
 
