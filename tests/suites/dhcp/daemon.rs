@@ -112,7 +112,7 @@ fn a_socket_that_is_handed_over_is_used_and_left() {
 fn garbage_on_the_socket_is_answered_and_harms_nobody() {
     let ground = Ground::new();
     let daemon = ground.daemon();
-    let long = vec![b'x'; 200_000];
+    let long = vec![b'x'; 9 << 20];
     let unknown = br#"{"verb": "sing"}"#.to_vec();
     let silent: Vec<_> =
         (0..600).filter_map(|_| UnixStream::connect(ground.socket()).ok()).collect();
