@@ -124,6 +124,21 @@ pub fn options_out_of_their_range_are_named(kind: &str) {
     }
 }
 
+pub fn a_state_directory_that_cannot_be_holds_up_no_del(kind: &str) {
+    let (node, pod) = (Node::new(), Pod::new());
+    let conf = single(&node, kind, DUAL);
+    let file = node.directory().join("file");
+    std::fs::write(&file, "").unwrap();
+    for directory in [file.join("links"), "/proc/links".into()] {
+        let conf = with(conf.clone(), json!({"stateDir": directory}));
+        let error = node.add(&conf, &pod, "eth0").fails();
+        error.is(5, &["stateDir", directory.to_str().unwrap()]);
+        assert!(!error.text().contains("taken back"), "{error}");
+        assert_eq!(pod.links(), ["lo"]);
+        node.del(&node.unheard(&conf, &pod)).ok();
+    }
+}
+
 pub fn a_link_without_addresses_has_no_result_in_the_oldest_versions(kind: &str) {
     let (node, pod) = (Node::new(), Pod::new());
     let conf = with(single(&node, kind, DUAL), json!({"ipam": {}}));
