@@ -106,6 +106,9 @@ pub fn options_out_of_their_range_are_named(kind: &str) {
         "tap" => vec![
             (json!({"owner": -1}), 7, vec!["owner", "-1"]),
             (json!({"group": "staff"}), 6, vec!["group"]),
+            (json!({"owner": 4_294_967_295_u32}), 7, vec!["owner", "4294967295"]),
+            (json!({"group": 4_294_967_295_u32}), 7, vec!["group", "4294967295"]),
+            (json!({"mtu": 65522}), 7, vec!["mtu", "65522", "65521"]),
             (json!({"multiQueue": 1}), 6, vec!["multiQueue"]),
             (json!({"bridge": "gone0"}), 7, vec!["bridge", "gone0"]),
             (json!({"bridge": "lo"}), 7, vec!["bridge", "lo", "no bridge"]),
