@@ -10,7 +10,8 @@ mod machine;
 mod message;
 mod record;
 
-use std::fs::DirBuilder;
+use std::fs::{DirBuilder, File};
+use std::io::Write as _;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -97,7 +98,9 @@ struct Pidfile(PathBuf);
 
 impl Pidfile {
     fn write(path: PathBuf) -> Result<Self, String> {
-        std::fs::write(&path, std::process::id().to_string())
+        let mut options = File::options();
+        kernel::regular::open(options.write(true).create(true).truncate(true), &path)
+            .and_then(|mut file| write!(file, "{}", std::process::id()))
             .map_err(|e| format!("-pidfile {}: {e}", path.display()))?;
         Ok(Self(path))
     }

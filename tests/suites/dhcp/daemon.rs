@@ -28,6 +28,17 @@ fn sigterm_removes_socket_and_pidfile_and_leaves_the_leases() {
 }
 
 #[test]
+fn a_pidfile_that_is_none_is_named() {
+    let ground = Ground::new();
+    let pipe = ground.file("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let mut daemon = ground.unready(&ground.socket(), &["-pidfile", pipe.to_str().unwrap()]);
+    assert_eq!(daemon.end(), Some(1));
+    assert!(daemon.log().contains("-pidfile") && daemon.log().contains("FIFO"), "{}", daemon.log());
+    assert!(!ground.socket().exists());
+}
+
+#[test]
 fn a_stale_socket_is_replaced_and_a_living_daemons_is_not() {
     let ground = Ground::new();
     let mut daemon = ground.daemon();
