@@ -146,6 +146,59 @@ fn the_parent_may_be_in_the_container() {
     assert_eq!(pod.link("eth0").unwrap()["link"], "m0");
 }
 
+/// The kernel makes it upon that one's own master, wherever that is.
+#[test]
+fn the_parent_may_be_a_macvlan_itself() {
+    need!(Macvlan);
+    let (node, pod) = (Node::new(), Pod::new());
+    let conf = single(&node, "macvlan", DUAL);
+    node.batch("link add mv0 link m0 type macvlan mode bridge\nlink set mv0 up\n");
+    let first = node.attach(&with(conf.clone(), json!({"master": "mv0"})), &pod);
+    node.check(&first).ok();
+    let within = with(conf, json!({"name": "within", "master": "eth0", "linkInContainer": true}));
+    let second = node.attach_as(&within, &pod, "net1");
+    node.check(&second).ok();
+    // Of the default route's interface nobody remembers what it was.
+    let mut unnamed = second.clone();
+    unnamed.conf.as_object_mut().unwrap().remove("master");
+    node.check(&unnamed).ok();
+    // One upon another parent is not the one that was made.
+    node.batch(
+        "link add other0 type veth peer name other1\nlink del mv0\n\
+         link add mv0 link other0 type macvlan mode bridge\n",
+    );
+    node.check(&first).fails().is(103, &["eth0", "mv0", "master"]);
+    node.del(&second).ok();
+    node.del(&first).ok();
+    assert_eq!(pod.links(), ["lo"]);
+}
+
+#[test]
+fn an_address_that_passthru_cannot_have_is_named() {
+    need!(Macvlan);
+    let (node, pod) = (Node::new(), Pod::new());
+    let conf = with(single(&node, "macvlan", DUAL), json!({"mode": "passthru"}));
+    node.del(&node.attach(&conf, &pod)).ok();
+    let own = node.link("m0").unwrap()["address"].as_str().unwrap().to_owned();
+    let before = node.snapshot();
+    let other = "02:00:00:00:00:07";
+    let error = node.add(&with(conf.clone(), json!({"mac": other})), &pod, "eth0").fails();
+    error.is(7, &["mac", other, "passthru", &own]);
+    before.assert_same(&node.snapshot());
+    assert_eq!(pod.links(), ["lo"]);
+    node.check(&node.attach(&with(conf, json!({"mac": own})), &pod)).ok();
+}
+
+#[test]
+fn a_master_whose_mtu_is_too_small_for_the_addresses_is_named() {
+    need!(Macvlan);
+    let (node, pod) = (Node::new(), Pod::new());
+    let conf = single(&node, "macvlan", DUAL);
+    node.run(&["ip", "link", "set", "m0", "mtu", "1200"]);
+    node.add(&conf, &pod, "eth0").fails().is(7, &["mtu", "1200", "fd00:1::2", "1280"]);
+    assert_eq!((pod.links(), node.leased("net")), (vec!["lo".to_owned()], vec![]));
+}
+
 #[test]
 fn the_hardware_address_is_the_runtimes_before_the_arguments_before_the_configurations() {
     need!(Macvlan);
@@ -211,7 +264,9 @@ fn a_parent_that_is_taken_is_named() {
     node.batch("link add br0 type bridge\nlink set m0 master br0\n");
     node.add(&conf, &pod, "eth0").fails().is(101, &["m0", "port"]);
     assert_eq!(pod.links(), ["lo"]);
-    node.add(&with(conf, json!({"master": "lo"})), &pod, "eth0").fails().is(100, &["lo"]);
+    node.add(&with(conf, json!({"master": "lo"})), &pod, "eth0")
+        .fails()
+        .is(100, &["lo", "Ethernet"]);
 }
 
 #[test]

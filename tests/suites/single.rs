@@ -55,6 +55,7 @@ macro_rules! all {
                     refused::an_add_that_fails_late_undoes_itself
                     refused::an_interface_that_exists_is_not_touched
                     refused::options_out_of_their_range_are_named
+                    refused::a_state_directory_that_cannot_be_holds_up_no_del
                 ;
             )+
         }

@@ -3,6 +3,7 @@
 use serde_json::json;
 use testkit::{Node, Pod, need};
 
+use crate::concurrent::at_once;
 use crate::conf::{DUAL, single, with};
 
 #[test]
@@ -51,6 +52,20 @@ fn a_process_opens_it_and_gives_it_a_carrier() {
         let shown = pod.run(&["python3", "-c", &script]);
         assert!(shown.contains("LOWER_UP"), "{shown}");
         assert!(pod.link("eth0").is_some(), "it stays when the process is gone");
+    }
+}
+
+#[test]
+fn of_many_adds_of_one_attachment_the_winner_keeps_its_record() {
+    need!(Tap, Speed);
+    let (node, pod) = (Node::new(), Pod::new());
+    let conf = with(single(&node, "tap", DUAL), json!({"ipam": {}}));
+    for _ in 0..60 {
+        let outputs = at_once(&[(); 6], |()| node.add(&conf, &pod, "eth0"));
+        assert_eq!(outputs.iter().filter(|output| output.succeeded()).count(), 1);
+        // The record alone tells where the device is.
+        node.del_call(&node.unheard(&conf, &pod)).without("CNI_NETNS").run().ok();
+        assert_eq!(pod.links(), ["lo"]);
     }
 }
 

@@ -10,7 +10,8 @@ mod machine;
 mod message;
 mod record;
 
-use std::fs::DirBuilder;
+use std::fs::{DirBuilder, File};
+use std::io::Write as _;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -41,6 +42,7 @@ pub fn run(arguments: impl IntoIterator<Item = String>) -> ExitCode {
 }
 
 fn serve(flags: Flags) -> Result<(), String> {
+    raise_file_limit();
     // Signals wait in their descriptor from now on, so that none ends the daemon half-way.
     let events = Events::open().map_err(|e| format!("preparing to wait for events: {e}"))?;
     if let Some(above) = flags.state.parent().filter(|above| !above.as_os_str().is_empty()) {
@@ -80,12 +82,25 @@ fn serve(flags: Flags) -> Result<(), String> {
     }
 }
 
+/// Every ADD has two descriptors while it waits, and services may have 1024 unless they ask for more.
+fn raise_file_limit() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
+        && soft < hard
+    {
+        // It serves with what it has where that is refused.
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+    }
+}
+
 /// The file with the process id, gone with the value.
 struct Pidfile(PathBuf);
 
 impl Pidfile {
     fn write(path: PathBuf) -> Result<Self, String> {
-        std::fs::write(&path, std::process::id().to_string())
+        let mut options = File::options();
+        kernel::regular::open(options.write(true).create(true).truncate(true), &path)
+            .and_then(|mut file| write!(file, "{}", std::process::id()))
             .map_err(|e| format!("-pidfile {}: {e}", path.display()))?;
         Ok(Self(path))
     }

@@ -5,6 +5,7 @@ mod conf;
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::time::Duration;
 
 use cni::{AddResult, Call, Code, Error, GcCall, Plugin, StatusCall};
 
@@ -37,7 +38,7 @@ impl Plugin for Dhcp {
     /// has expired, and a daemon that comes back finds the interface gone. So that is no failure,
     /// which would hold up what else the attachment has.
     fn del(&self, call: &Call) -> Result<(), Error> {
-        let socket = Conf::read(&call.conf).unwrap_or_default().socket();
+        let socket = Conf::socket_of(&call.conf);
         match ask(&socket, &Request::Del(Holder::from(&call.attachment))) {
             Ok(Answer::Error { code, msg, details }) => {
                 Err(Error { code: Code(code), msg, details })
@@ -78,7 +79,7 @@ impl Plugin for Dhcp {
 
     fn gc(&self, call: &GcCall) -> Result<(), Error> {
         let Some(valid) = &call.valid else { return Ok(()) };
-        let socket = Conf::read(&call.conf).unwrap_or_default().socket();
+        let socket = Conf::socket_of(&call.conf);
         let keep = valid.iter().map(|(c, i)| (c.to_string(), i.to_string())).collect();
         let request = Request::Gc { network: call.conf.network.to_string(), keep };
         match ask(&socket, &request)? {
@@ -110,7 +111,11 @@ fn lease(answer: Answer) -> Result<Lease, Error> {
     }
 }
 
-/// Asks the daemon. Code 11 when it is not there.
+/// How long the daemon is given to answer what needs no server. One that hangs must not hold up the
+/// removal of a container.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Asks the daemon. Code 11 when it is not there, or hangs.
 fn ask(socket: &Path, request: &Request) -> Result<Answer, Error> {
     let failed = |what: &str, e: io::Error| {
         Error::new(Code::TRY_AGAIN, format!("{what} the dhcp daemon at {}: {e}", socket.display()))
@@ -118,16 +123,32 @@ fn ask(socket: &Path, request: &Request) -> Result<Answer, Error> {
     };
     kernel::fault::point("ask the dhcp daemon").map_err(|e| failed("asking", e))?;
     let mut stream = UnixStream::connect(socket).map_err(|e| failed("connecting to", e))?;
+    if !matches!(request, Request::Add(_)) {
+        stream
+            .set_read_timeout(Some(PATIENCE))
+            .and_then(|()| stream.set_write_timeout(Some(PATIENCE)))
+            .map_err(|e| failed("asking", e))?;
+    }
+    let silent = |e: io::Error| match e.kind() {
+        io::ErrorKind::WouldBlock => {
+            io::Error::other(format!("not a word within {} seconds", PATIENCE.as_secs()))
+        }
+        _ => e,
+    };
     let mut line = serde_json::to_vec(request).map_err(|e| failed("asking", e.into()))?;
     line.push(b'\n');
-    stream.write_all(&line).map_err(|e| failed("asking", e))?;
+    stream.write_all(&line).map_err(|e| failed("asking", silent(e)))?;
     let mut answer = Vec::new();
     BufReader::new(stream)
         .take(LONGEST_LINE as u64)
         .read_until(b'\n', &mut answer)
-        .map_err(|e| failed("hearing", e))?;
+        .map_err(|e| failed("hearing", silent(e)))?;
     if answer.last() != Some(&b'\n') {
         return Err(failed("hearing", io::Error::other("it ended before it had answered")));
     }
-    serde_json::from_slice(&answer).map_err(|e| failed("understanding", e.into()))
+    serde_json::from_slice(&answer).map_err(|e| {
+        Error { details: String::new(), ..failed("understanding", e.into()) }.details(
+            "plugin and daemon have to be of the same kind: is that the reference's daemon?",
+        )
+    })
 }

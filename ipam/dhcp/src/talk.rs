@@ -10,8 +10,9 @@ use crate::lease::Lease;
 /// Where the daemon listens when nothing else is said.
 pub const SOCKET: &str = "/run/cni/dhcp.sock";
 
-/// A longer line is not read to its end.
-pub const LONGEST_LINE: usize = 64 * 1024;
+/// A longer line is not read to its end. GC lists every attachment of the node, with some 80 bytes
+/// each.
+pub const LONGEST_LINE: usize = 8 << 20;
 
 /// What is asked of the daemon.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -48,6 +48,10 @@ pub trait Kind: Sized {
     /// `MAC` of `CNI_ARGS` is, too. Then other keys there are refused unless `IgnoreUnknown` is
     /// set; the kinds whose reference plugin never read `CNI_ARGS` leave it to the address manager.
     const ARGS: bool = false;
+    /// Upon a link of the same kind it is made upon that one's own parent: the kernel does so.
+    const FLAT: bool = false;
+    /// The largest MTU that it can have.
+    const LARGEST_MTU: u32 = 65535;
     /// Its neighbours are told of it once it has its addresses.
     const ANNOUNCED: bool = false;
 

@@ -82,7 +82,8 @@ impl Netns {
     pub fn cookie(&self) -> Result<u64> {
         let fail =
             |e: io::Error| Error::new("examine the network namespace", self.path.display(), e);
-        let told = self.enter(|| Ok(own_cookie()))?;
+        // What keeps the kernel from telling for the moment must not make a number of another sort.
+        let told = self.enter(|| own_cookie().map_err(fail))?;
         told.map_or_else(|| Ok(self.file.metadata().map_err(fail)?.ino()), Ok)
     }
 
@@ -211,14 +212,16 @@ fn kind_of_namespace(file: &File) -> Option<libc::c_int> {
     (kind >= 0).then_some(kind)
 }
 
-/// The calling thread's namespace's cookie, `None` on kernels without.
+/// The calling thread's namespace's cookie, `None` on kernels without. An error, such as that of a
+/// process with too many open files, says nothing of the namespace.
 #[expect(unsafe_code, reason = "nix has no wrapper of this option")]
-fn own_cookie() -> Option<u64> {
+fn own_cookie() -> io::Result<Option<u64>> {
     /// include/uapi/asm-generic/socket.h
     const SO_NETNS_COOKIE: libc::c_int = 71;
-    let socket = netlink_sys::Socket::new(NETLINK_ROUTE).ok()?;
+    crate::fault::point("ask for the namespace's number")?;
+    let socket = netlink_sys::Socket::new(NETLINK_ROUTE)?;
     let mut cookie = 0_u64;
-    let mut length = libc::socklen_t::try_from(size_of::<u64>()).ok()?;
+    let mut length = libc::socklen_t::try_from(size_of::<u64>()).map_err(io::Error::other)?;
     // SAFETY: both pointers lead to values that live through the call, and `length` is the size of
     // the first.
     let outcome = unsafe {
@@ -230,7 +233,13 @@ fn own_cookie() -> Option<u64> {
             &raw mut length,
         )
     };
-    (outcome == 0).then_some(cookie)
+    if outcome == 0 {
+        return Ok(Some(cookie));
+    }
+    match io::Error::last_os_error() {
+        e if e.raw_os_error() == Some(libc::ENOPROTOOPT) => Ok(None),
+        e => Err(e),
+    }
 }
 
 /// The way back, taken even when the visit panics.

@@ -33,6 +33,13 @@ fn wrong_options_are_named_and_nothing_is_left() {
         assert_eq!(pod.links(), ["lo"]);
         node.del(&node.unheard(&conf, &pod)).ok();
     }
+    // More than a packet holds: the interface tells how much that is.
+    let mut conf = ground.conf();
+    let many: Vec<_> =
+        (128..140).map(|n| json!({"option": n.to_string(), "value": "x".repeat(255)})).collect();
+    conf["ipam"]["provide"] = json!(many);
+    node.add(&conf, &pod, "eth0").fails().is(7, &["ipam.provide", "3060 bytes", "1500"]);
+    assert_eq!(pod.links(), ["lo"]);
     assert!(before.difference(&node.snapshot()).is_empty());
 }
 

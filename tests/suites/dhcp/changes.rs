@@ -65,17 +65,32 @@ fn a_server_that_refuses_to_renew_is_asked_for_another_address_which_replaces_th
     let (node, pod) = (&ground.node, Pod::new());
     let attached = node.attach(&ground.conf(), &pod);
     assert_eq!(attached.ip(), "10.5.0.50");
+    // What others have added is theirs: addresses, also of the same subnet, and routes with all they have.
+    pod.run(&["sysctl", "-qw", "net.ipv4.conf.eth0.promote_secondaries=0"]);
+    pod.batch(
+        "addr add 10.5.0.200/24 dev eth0\naddr add 172.21.0.1/16 dev eth0\n\
+         route add 172.22.0.0/16 via 10.5.0.1 src 172.21.0.1 mtu 1300 advmss 1200\n\
+         route add 172.23.0.0/16 via 10.5.0.1 src 10.5.0.50\n",
+    );
     server.kill();
     // It knows nothing of the lease, and has no such address to give.
     let _server = ground.dnsmasq("10.5.0.90,10.5.0.90,2m", &[]);
     tells(&daemon, "refuses to renew", 0);
-    has(&pod, &["10.5.0.90/24"]);
-    until("the default route is back", || {
+    has(&pod, &["10.5.0.200/24", "10.5.0.90/24", "172.21.0.1/16"]);
+    let main = |pod: &Pod, dst: &str| {
         let routes = pod.routes("-4", "main");
-        let is = |r: &serde_json::Value| r["dst"] == "default" && r["gateway"] == SERVER;
-        if routes.iter().any(is) { Ok(()) } else { Err(routes) }
-    });
+        routes.iter().find(|r| r["dst"] == dst && r["gateway"] == SERVER).cloned().ok_or(routes)
+    };
+    // They come one after the other.
+    until("the last route is back", || main(&pod, "172.23.0.0/16").map(drop));
     assert!(ping(&pod, SERVER));
+    // The address that containers are known by is the leased one.
+    assert_eq!(main(&pod, "default").unwrap()["prefsrc"], "10.5.0.90");
+    assert_eq!(main(&pod, "172.23.0.0/16").unwrap()["prefsrc"], "10.5.0.90");
+    let kept = main(&pod, "172.22.0.0/16").unwrap();
+    assert_eq!(kept["prefsrc"], "172.21.0.1", "{kept}");
+    assert_eq!(kept["metrics"], json!([{"mtu": 1300, "advmss": 1200}]), "{kept}");
+    assert_eq!(pod.sysctl("net/ipv4/conf/eth0/promote_secondaries"), "0");
 }
 
 #[test]

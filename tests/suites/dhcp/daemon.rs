@@ -28,6 +28,17 @@ fn sigterm_removes_socket_and_pidfile_and_leaves_the_leases() {
 }
 
 #[test]
+fn a_pidfile_that_is_none_is_named() {
+    let ground = Ground::new();
+    let pipe = ground.file("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let mut daemon = ground.unready(&ground.socket(), &["-pidfile", pipe.to_str().unwrap()]);
+    assert_eq!(daemon.end(), Some(1));
+    assert!(daemon.log().contains("-pidfile") && daemon.log().contains("FIFO"), "{}", daemon.log());
+    assert!(!ground.socket().exists());
+}
+
+#[test]
 fn a_stale_socket_is_replaced_and_a_living_daemons_is_not() {
     let ground = Ground::new();
     let mut daemon = ground.daemon();
@@ -112,7 +123,7 @@ fn a_socket_that_is_handed_over_is_used_and_left() {
 fn garbage_on_the_socket_is_answered_and_harms_nobody() {
     let ground = Ground::new();
     let daemon = ground.daemon();
-    let long = vec![b'x'; 200_000];
+    let long = vec![b'x'; 9 << 20];
     let unknown = br#"{"verb": "sing"}"#.to_vec();
     let silent: Vec<_> =
         (0..600).filter_map(|_| UnixStream::connect(ground.socket()).ok()).collect();

@@ -1,5 +1,8 @@
 //! The daemon ends, in all ways, and comes again.
 
+use std::collections::BTreeSet;
+use std::process::Command;
+
 use testkit::{Pod, ping};
 
 use super::ground::{Ground, SERVER, tells};
@@ -56,6 +59,34 @@ fn a_daemon_that_is_killed_while_an_add_waits_fails_it_and_nothing_is_left() {
     node.check(&attached).ok();
 }
 
+/// That the kernel tells nothing for the moment does not mean that the container is gone.
+#[test]
+fn a_daemon_that_has_no_more_descriptors_forgets_no_lease() {
+    testkit::need!(DhcpServer);
+    let ground = Ground::new();
+    let server = ground.kea("10.5.0.50 - 10.5.0.59", 40);
+    let daemon = ground.daemon();
+    let (node, pod) = (&ground.node, Pod::new());
+    let attached = node.attach(&ground.conf(), &pod);
+    let granted = server.log().matches("DHCP4_LEASE_ALLOC").count();
+    let limit = |descriptors: usize| {
+        let mut command = Command::new("prlimit");
+        command.args(["--pid", &daemon.id().to_string(), &format!("--nofile={descriptors}:")]);
+        assert!(command.status().unwrap().success());
+    };
+    // A file for the namespace and one for the way back, and none for a socket there.
+    let open = std::fs::read_dir(format!("/proc/{}/fd", daemon.id())).unwrap();
+    let open: BTreeSet<String> =
+        open.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    limit((0..).filter(|number: &usize| !open.contains(&number.to_string())).nth(2).unwrap());
+    tells(&daemon, "Too many open files", 0);
+    limit(1000);
+    tells(&server, "DHCP4_LEASE_ALLOC", granted);
+    node.check(&attached).ok();
+    assert_eq!(pod.addresses("eth0"), attached.addresses());
+    assert!(!daemon.log().contains("is gone"), "{}", daemon.log());
+}
+
 #[test]
 fn garbage_among_the_leases_keeps_no_daemon_from_starting() {
     testkit::need!(DhcpServer);
@@ -66,7 +97,13 @@ fn garbage_among_the_leases_keeps_no_daemon_from_starting() {
     for (name, text) in [("a.json", ""), ("b.json", "{}"), ("c.json", "\u{0}\u{0}")] {
         std::fs::write(directory.join(name), text).unwrap();
     }
+    let (pipe, other) = (directory.join("d.json"), directory.join("e.json"));
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    std::fs::create_dir(&other).unwrap();
     let daemon = ground.daemon();
+    assert!(daemon.log().contains("a FIFO"), "{}", daemon.log());
+    std::fs::remove_file(pipe).unwrap();
+    std::fs::remove_dir(other).unwrap();
     let (node, pod) = (&ground.node, Pod::new());
     let attached = node.attach(&ground.conf(), &pod);
     node.check(&attached).ok();

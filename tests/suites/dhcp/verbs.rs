@@ -1,9 +1,12 @@
 //! From ADD to DEL.
 
+use std::process::Command;
+
 use serde_json::json;
 use testkit::{Pod, VERSIONS, ping};
 
 use super::ground::{Ground, SERVER, tells};
+use crate::agent::ground::until;
 use crate::conf::with;
 
 #[test]
@@ -107,6 +110,69 @@ fn gc_gives_back_what_is_not_listed() {
     assert_eq!(pods[1].links(), ["lo"]);
     assert_eq!(server.log().matches("DHCPRELEASE").count(), 2 - 1, "{}", server.log());
     drop(stale);
+}
+
+#[test]
+fn gc_hears_of_thousands_of_attachments() {
+    testkit::need!(DhcpServer);
+    let ground = Ground::new();
+    let _server = ground.dnsmasq("10.5.0.50,10.5.0.99,2m", &[]);
+    let _daemon = ground.daemon();
+    let (node, pods) = (&ground.node, [Pod::new(), Pod::new()]);
+    let [kept, _stale] = [0, 1].map(|n| node.attach(&ground.conf(), &pods[n]));
+    let others = (0..5000).map(|n| json!({"containerID": format!("{n:064x}"), "ifname": "eth0"}));
+    let mut valid: Vec<_> = others.collect();
+    valid.push(json!({"containerID": kept.container, "ifname": "eth0"}));
+    let conf = with(ground.conf(), json!({"cni.dev/valid-attachments": valid}));
+    node.call("bridge").verb("GC").conf(&conf).run().ok();
+    node.check(&kept).ok();
+    assert_eq!(ground.leases().len(), 1);
+    assert_eq!(pods[1].links(), ["lo"]);
+}
+
+#[test]
+fn a_daemon_that_hangs_holds_up_no_removal() {
+    testkit::need!(DhcpServer);
+    let ground = Ground::new();
+    let _server = ground.dnsmasq("10.5.0.50,10.5.0.99,2m", &[]);
+    let daemon = ground.daemon();
+    let (node, pod) = (&ground.node, Pod::new());
+    let attached = node.attach(&ground.conf(), &pod);
+    let signal = |which: &str| {
+        let id = daemon.id().to_string();
+        assert!(Command::new("kill").args([which, id.as_str()]).status().unwrap().success());
+    };
+    signal("-STOP");
+    let del = node.del(&attached);
+    del.ok();
+    assert!(del.stderr.contains("left to expire") && del.stderr.contains("not a word"), "{del}");
+    assert_eq!(pod.links(), ["lo"]);
+    node.status(&ground.conf()).fails().is(50, &["not a word"]);
+    signal("-CONT");
+    // It reads what it was told meanwhile.
+    until("the lease is forgotten", || match ground.leases().len() {
+        0 => Ok(()),
+        leases => Err(leases),
+    });
+    node.status(&ground.conf()).ok();
+}
+
+#[test]
+fn a_del_finds_its_daemon_whatever_the_other_options_say_now() {
+    testkit::need!(DhcpServer);
+    let ground = Ground::new();
+    let _server = ground.dnsmasq("10.5.0.50,10.5.0.99,2m", &[]);
+    let _daemon = ground.daemon();
+    let (node, pod) = (&ground.node, Pod::new());
+    for (key, value) in [("priority", json!("high")), ("provide", json!({})), ("request", json!(1))]
+    {
+        let mut attached = node.attach(&ground.conf(), &pod);
+        attached.conf["ipam"][key] = value;
+        let del = node.del(&attached);
+        del.ok();
+        assert!(!del.stderr.contains("left to expire"), "{key}: {del}");
+        assert!(ground.leases().is_empty(), "{key}");
+    }
 }
 
 #[test]

@@ -106,6 +106,9 @@ pub fn options_out_of_their_range_are_named(kind: &str) {
         "tap" => vec![
             (json!({"owner": -1}), 7, vec!["owner", "-1"]),
             (json!({"group": "staff"}), 6, vec!["group"]),
+            (json!({"owner": 4_294_967_295_u32}), 7, vec!["owner", "4294967295"]),
+            (json!({"group": 4_294_967_295_u32}), 7, vec!["group", "4294967295"]),
+            (json!({"mtu": 65522}), 7, vec!["mtu", "65522", "65521"]),
             (json!({"multiQueue": 1}), 6, vec!["multiQueue"]),
             (json!({"bridge": "gone0"}), 7, vec!["bridge", "gone0"]),
             (json!({"bridge": "lo"}), 7, vec!["bridge", "lo", "no bridge"]),
@@ -121,6 +124,21 @@ pub fn options_out_of_their_range_are_named(kind: &str) {
         assert!(difference.is_empty(), "{change} left\n{difference}");
         assert_eq!(pod.links(), ["lo"], "{change}");
         assert_eq!(records(&node), [""; 0], "{change}");
+    }
+}
+
+pub fn a_state_directory_that_cannot_be_holds_up_no_del(kind: &str) {
+    let (node, pod) = (Node::new(), Pod::new());
+    let conf = single(&node, kind, DUAL);
+    let file = node.directory().join("file");
+    std::fs::write(&file, "").unwrap();
+    for directory in [file.join("links"), "/proc/links".into()] {
+        let conf = with(conf.clone(), json!({"stateDir": directory}));
+        let error = node.add(&conf, &pod, "eth0").fails();
+        error.is(5, &["stateDir", directory.to_str().unwrap()]);
+        assert!(!error.text().contains("taken back"), "{error}");
+        assert_eq!(pod.links(), ["lo"]);
+        node.del(&node.unheard(&conf, &pod)).ok();
     }
 }
 

@@ -85,17 +85,22 @@ impl Clients {
             }
             return None;
         }
-        match serde_json::from_slice(line) {
-            Ok(request) if is_whole => {
+        let understood = if is_whole {
+            serde_json::from_slice(line).map_err(|e| e.to_string())
+        } else {
+            Err(format!("a request of more than {LONGEST_LINE} bytes"))
+        };
+        match understood {
+            // Who asks for a lease and is gone already has no use for one.
+            Ok(Request::Add(_)) if ended => {
+                self.all.remove(&number);
+                None
+            }
+            Ok(request) => {
                 client.waits = true;
                 Some(request)
             }
-            other => {
-                let why = other
-                    .err()
-                    .map_or("the line is too long".to_owned(), |e: serde_json::Error| {
-                        e.to_string()
-                    });
+            Err(why) => {
                 let error =
                     Error::new(Code::DECODE, format!("the daemon does not understand: {why}"));
                 self.answer(number, error);

@@ -281,6 +281,14 @@ impl Holders {
         path.push(&netns);
         let netns = std::path::PathBuf::from(path);
         let (inside, cookie) = Inside::of_add(&netns, &holder.ifname)?;
+        let identity = Client {
+            mac: inside.mac,
+            id: identifier(&holder),
+            broadcast: self.flags.broadcast,
+            provide,
+            request: request.into_iter().collect(),
+        };
+        identity.check_size(inside.link.mtu)?;
         let moment = now();
         if let Some(entry) = self.all.get_mut(&holder) {
             if (entry.record.cookie, entry.record.index) == (cookie, inside.link.index) {
@@ -299,13 +307,7 @@ impl Holders {
             netns,
             cookie,
             index: inside.link.index,
-            client: Client {
-                mac: inside.mac,
-                id: identifier(&holder),
-                broadcast: self.flags.broadcast,
-                provide,
-                request: request.into_iter().collect(),
-            },
+            client: identity,
             priority,
             granted: None,
             wish: None,

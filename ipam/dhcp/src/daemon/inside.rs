@@ -8,7 +8,7 @@ use ipnetwork::{IpNetwork, Ipv4Network};
 use kernel::link::{self, Link};
 use kernel::packet::Packets;
 use kernel::route::{self, Installed, Route};
-use kernel::{MacAddr, Netns, Socket, address};
+use kernel::{MacAddr, Netns, Socket, address, sysctl};
 use serde::{Deserialize, Serialize};
 
 use super::message::CLIENT_PORT;
@@ -35,6 +35,17 @@ pub struct Kept {
     by_gateway: bool,
     priority: Option<u32>,
     scope: u8,
+    #[serde(default)]
+    mtu: Option<u32>,
+    #[serde(default)]
+    advmss: Option<u32>,
+    /// The source, unless it was the lease's address.
+    #[serde(default)]
+    src: Option<Ipv4Addr>,
+    #[serde(default)]
+    by_address: bool,
+    #[serde(default)]
+    onlink: bool,
 }
 
 impl Inside {
@@ -111,7 +122,7 @@ impl Inside {
         let mut requests: Vec<_> =
             own.iter().chain(by_gateway).map(|one| route::delete(one, &self.link.name)).collect();
         requests.push(address::delete(&self.link, lease.cidr()));
-        for outcome in self.socket.run_all(&requests) {
+        for outcome in self.sparing_others(|| self.socket.run_all(&requests)) {
             match outcome {
                 Err(e) if !e.is_gone() => return Err(e),
                 _ => {}
@@ -120,13 +131,41 @@ impl Inside {
         Ok(kept)
     }
 
+    /// Runs `work` such that the removal of an address leaves the others of its subnet: the kernel takes
+    /// them along otherwise, unless it has been told to promote them (Documentation/networking/ip-sysctl.rst).
+    fn sparing_others<T>(&self, work: impl FnOnce() -> T) -> T {
+        let key = format!("ipv4/conf/{}/promote_secondaries", self.link.name);
+        let set = |value: &str| self.netns.enter(|| sysctl::write(&key, value));
+        let off = self.netns.enter(|| sysctl::read(&key)).is_ok_and(|value| value == "0");
+        // Where it cannot be written nobody is worse off than without.
+        let switched = off && set("1").is_ok();
+        let outcome = work();
+        if switched {
+            let _ = set("0");
+        }
+        outcome
+    }
+
+    /// True when the interface has another address in a lease's subnet, which its traffic would have.
+    fn has_neighbour_of(&self, lease: &Lease) -> bool {
+        let own = lease.cidr();
+        // Without an answer the lease is installed as if it were alone.
+        let all = address::list(&self.socket, self.link.index, false).unwrap_or_default();
+        let is_neighbour = |other: &IpNetwork| {
+            (other.network(), other.prefix()) == (own.network(), own.prefix()) && *other != own
+        };
+        all.iter().any(|other| is_neighbour(&other.address))
+    }
+
     /// Gives the interface a lease's address and routes, and puts back the other routes.
     pub fn install(&self, lease: &Lease, priority: u32, kept: &[Kept]) -> kernel::Result<()> {
         let mut requests =
             vec![address::add(&self.link, lease.cidr(), address::Options::default())];
+        let src = self.has_neighbour_of(lease).then_some(lease.address.into());
         let own = lease.result(priority);
         let own = own.routes.iter().map(|r| Route {
             gw: r.gw,
+            src,
             priority: r.priority,
             scope: r.scope.unwrap_or(route::SCOPE_GLOBAL),
             ..Route::to(r.dst)
@@ -169,6 +208,10 @@ impl Kept {
             Some(IpAddr::V6(_)) => return None,
             None => None,
         };
+        let src = match one.route.src {
+            Some(IpAddr::V4(src)) => Some(src),
+            _ => None,
+        };
         Some(Self {
             dst: dst.ip(),
             prefix: dst.prefix(),
@@ -176,6 +219,11 @@ impl Kept {
             by_gateway: is_through(one, lease.gateway),
             priority: one.route.priority,
             scope: one.route.scope,
+            mtu: one.route.mtu,
+            advmss: one.route.advmss,
+            src: src.filter(|src| *src != lease.address),
+            by_address: src == Some(lease.address),
+            onlink: one.route.onlink,
         })
     }
 
@@ -184,8 +232,12 @@ impl Kept {
         let router = if self.by_gateway { Some(lease.gateway?) } else { self.router };
         Some(Route {
             gw: router.map(Into::into),
+            src: if self.by_address { Some(lease.address) } else { self.src }.map(Into::into),
             priority: self.priority,
             scope: self.scope,
+            mtu: self.mtu,
+            advmss: self.advmss,
+            onlink: self.onlink,
             ..Route::to(dst.into())
         })
     }

@@ -2,6 +2,7 @@
 
 use std::net::Ipv4Addr;
 
+use cni::{Code, Error};
 use dhcproto::v4::borrowed::DhcpOptionIterator;
 use dhcproto::v4::{self, DhcpOption, Flags, MessageType, Opcode, OptionCode, UnknownOption};
 use dhcproto::{Decodable as _, Decoder, Encodable as _};
@@ -132,6 +133,29 @@ impl Client {
         // Some relays drop what is shorter than a message of BOOTP (RFC 1542, section 2.1).
         bytes.resize(bytes.len().max(300), 0);
         packet(source, destination, &bytes)
+    }
+}
+
+impl Client {
+    /// Refuses options that make a message longer than a link carries. Code 7.
+    pub fn check_size(&self, mtu: u32) -> Result<(), Error> {
+        let none = Ipv4Addr::UNSPECIFIED;
+        // Of the messages, the one with the most options of its own.
+        let kind = Asked::Select { address: none, server: none };
+        let packet = self.packet(&Ask { kind, xid: 0, seconds: 0 }, none, none);
+        let length = packet.and_then(|packet| u32::try_from(packet.len()).ok());
+        if length.is_some_and(|length| length <= mtu) {
+            return Ok(());
+        }
+        let provided: usize = self.provide.values().map(Vec::len).sum();
+        Err(Error::new(
+            Code::CONFIG,
+            format!(
+                "ipam.provide: {provided} bytes in {} options are more than a message holds, with \
+                 the interface's MTU of {mtu}",
+                self.provide.len()
+            ),
+        ))
     }
 }
 

@@ -1,10 +1,11 @@
 //! What is kept of a lease in a file, so that it outlives the daemon.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
-use kernel::{MacAddr, durable};
+use kernel::{MacAddr, durable, regular};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -59,6 +60,9 @@ pub fn remove(directory: &Path, holder: &Holder) -> io::Result<()> {
     durable::discard(&path(directory, holder)).map(drop)
 }
 
+/// A record has some 600 bytes, beside the options that its client provides.
+const LONGEST: u64 = 1 << 20;
+
 /// The records of this boot. Those of another and those that nobody can read are removed: no
 /// container is left that has such a lease, or nobody knows which.
 pub fn read_all(directory: &Path, boot: &str) -> io::Result<Vec<Record>> {
@@ -68,7 +72,7 @@ pub fn read_all(directory: &Path, boot: &str) -> io::Result<Vec<Record>> {
         if path.extension().is_none_or(|extension| extension != "json") {
             continue;
         }
-        match std::fs::read(&path).map(|text| serde_json::from_slice::<Record>(&text)) {
+        match read(&path).map(|text| serde_json::from_slice::<Record>(&text)) {
             Ok(Ok(record)) if record.boot == boot => records.push(record),
             Ok(Ok(_)) => drop(durable::discard(&path)?),
             Ok(Err(e)) => {
@@ -82,6 +86,13 @@ pub fn read_all(directory: &Path, boot: &str) -> io::Result<Vec<Record>> {
         }
     }
     Ok(records)
+}
+
+/// A file's bytes. Nothing else is waited for, as a FIFO's other end would be.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    regular::open(File::options().read(true), path)?.take(LONGEST).read_to_end(&mut text)?;
+    Ok(text)
 }
 
 /// A digest names the file: the names of a holder may be longer together than a file's may be.

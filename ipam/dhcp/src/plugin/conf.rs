@@ -71,6 +71,22 @@ impl Conf {
         conf.decode()
     }
 
+    /// Where the daemon listens that a DEL is to ask, however little sense the other options make now.
+    pub fn socket_of(conf: &NetConf) -> PathBuf {
+        #[derive(Default, Deserialize)]
+        #[serde(default, rename_all = "camelCase")]
+        struct Path {
+            daemon_socket_path: String,
+        }
+        #[derive(Default, Deserialize)]
+        #[serde(default)]
+        struct Lenient {
+            ipam: Path,
+        }
+        let Lenient { ipam: Path { daemon_socket_path } } = conf.decode().unwrap_or_default();
+        Self { ipam: Section { daemon_socket_path, ..Section::default() } }.socket()
+    }
+
     /// Where the daemon listens.
     pub fn socket(&self) -> PathBuf {
         match self.ipam.daemon_socket_path.as_str() {

@@ -5,7 +5,7 @@ use ipam::Ipam;
 use kernel::link::{self, Link, New};
 
 use super::record::{Record, Records};
-use super::{Config, Kind, parent};
+use super::{Config, Kind, parent, teardown};
 use crate::ends::{Ends, interface};
 use crate::undo::Undo;
 use crate::{config, container, lease, owner, veth};
@@ -50,7 +50,11 @@ impl<'a, K: Kind> Attaching<'a, K> {
         };
         let layer2 = given.is_none();
         let mut result = given.unwrap_or_default();
-        config::check_mtu(self.conf.options.mtu, &result)?;
+        let mtu = self.conf.options.mtu;
+        config::check_mtu(mtu.or(Some(link.mtu)), &result).map_err(|e| match mtu {
+            Some(_) => e,
+            None => e.details("mtu is not set, and this is the interface's own"),
+        })?;
         result.dns = self.conf.options.dns.clone().or(std::mem::take(&mut result.dns));
         if layer2 {
             ends.inner.run(link::set_up(link.index, &link.name)).map_err(|e| self.inside(e))?;
@@ -71,7 +75,12 @@ impl<'a, K: Kind> Attaching<'a, K> {
         let parent = parent::find::<K>(home, options)?;
         let attachment = &ends.call.attachment;
         let record = Record::new(attachment, &ends.netns, K::LINK)?;
-        undo.push(move || records.discard(attachment));
+        undo.push(move || match link::get(&ends.inner, ends.ifname()) {
+            // It was there first, made at the same time by another ADD of the attachment, whose record
+            // this is, too.
+            Ok(Some(link)) if teardown::belongs(&link, attachment, K::LINK) => Ok(()),
+            _ => records.discard(attachment),
+        });
         records.write(&record)?;
 
         let new = New {

@@ -33,7 +33,7 @@ pub fn check<K: Kind>(call: &Call) -> Result<(), Error> {
             container::compare_interface(&link, prev, &sandbox, &mut findings);
             compare_mtu(&link, prev, &sandbox, &conf.options, &mut findings);
             if K::PARENT != Parent::None {
-                compare_parent(&ends, &link, &conf.options, &mut findings)?;
+                compare_parent::<K>(&ends, &link, &conf.options, &mut findings)?;
             }
             conf.kind.compare(&ends, &link, &mut findings)?;
             let routes = container::routes(&own);
@@ -63,7 +63,7 @@ fn compare_mtu(
 
 /// The parent is there, where it should be, and the one that is named. Where none is named it was
 /// the default route's once; that another one is now harms nobody.
-fn compare_parent(
+fn compare_parent<K: Kind>(
     ends: &Ends<'_>,
     link: &Link,
     options: &Options,
@@ -71,6 +71,21 @@ fn compare_parent(
 ) -> Result<(), Error> {
     let home = if options.in_container { &ends.inner } else { &ends.host };
     let name = &link.name;
+    let named = match &options.master {
+        Some(master) => link::get(home, master.as_str())?,
+        None => None,
+    };
+    if let Some(named) = named.as_ref().filter(|named| K::FLAT && named.kind == K::LINK) {
+        if link.peer != named.peer {
+            let why = format!("as {:?}, its master, has", named.name);
+            findings.add(format!("{name} has not the same interface below it {why}"));
+        }
+        return Ok(());
+    }
+    if link.peer_is_elsewhere && options.in_container && options.master.is_none() && K::FLAT {
+        // The default route's interface may have been of the kind, and another one's is now.
+        return Ok(());
+    }
     if link.peer_is_elsewhere == options.in_container {
         let where_ = if options.in_container { "outside of" } else { "in" };
         findings.add(format!("the master of {name} is {where_} the container"));
@@ -84,7 +99,6 @@ fn compare_parent(
         (None, _) => findings.add(format!("the master of {name} is gone")),
         (Some(actual), Some(master)) => {
             // It may be named by one of its other names.
-            let named = link::get(home, master.as_str())?;
             if named.is_none_or(|named| named.index != actual.index) {
                 let what = format!("the master of {name}");
                 findings.compare(&what, &actual.name.as_str(), &master.as_str());

@@ -80,8 +80,13 @@ impl<K: Kind> Config<K> {
                 .details("name the interface that the container's one is made upon"));
         }
         let mac = if K::MAC { address(&conf.decode()?, mac)? } else { None };
+        let mtu = config::mtu(raw.mtu)?;
+        if mtu.is_some_and(|mtu| mtu > K::LARGEST_MTU) {
+            let why = format!("the MTU of such an interface is {} at most", K::LARGEST_MTU);
+            return Err(Error::config("mtu", raw.mtu, &why));
+        }
         let options = Options {
-            mtu: config::mtu(raw.mtu)?,
+            mtu,
             mac,
             dns: raw.dns,
             master,

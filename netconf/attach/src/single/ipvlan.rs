@@ -25,6 +25,7 @@ impl Kind for Ipvlan {
     const LINK: &'static str = "ipvlan";
     const NEEDS: &'static str = "CONFIG_IPVLAN (module ipvlan)";
     const PARENT: Parent = Parent::NamedOrDefault;
+    const FLAT: bool = true;
     const MAC: bool = false;
 
     fn parse(conf: &NetConf) -> Result<Self, Error> {

@@ -5,7 +5,7 @@ use kernel::Socket;
 use kernel::link::{self, Link, MacvlanMode, New};
 use serde::Deserialize;
 
-use super::{Kind, Parent, made};
+use super::{Kind, Options, Parent, made};
 use crate::ends::Ends;
 use crate::finding::Findings;
 
@@ -31,6 +31,7 @@ impl Kind for Macvlan {
     const LINK: &'static str = "macvlan";
     const NEEDS: &'static str = "CONFIG_MACVLAN (module macvlan)";
     const PARENT: Parent = Parent::NamedOrDefault;
+    const FLAT: bool = true;
     const ARGS: bool = true;
     const ANNOUNCED: bool = true;
 
@@ -50,7 +51,29 @@ impl Kind for Macvlan {
     }
 
     fn create(&self, socket: &Socket, new: &New<'_>) -> Result<(), Error> {
-        made::<Self>(socket.run(link::create_macvlan(new, self.0)))
+        let outcome = socket.run(link::create_macvlan(new, self.0));
+        let is_invalid = outcome.as_ref().is_err_and(|e| e.errno() == libc::EINVAL);
+        made::<Self>(outcome).map_err(|e| {
+            if !is_invalid {
+                return e;
+            }
+            e.details(
+                "the master has to be an Ethernet interface; one that bears an interface of mode \
+                 passthru bears no other one",
+            )
+        })
+    }
+
+    fn complete(&self, _: &Ends<'_>, link: &Link, options: &Options) -> Result<(), Error> {
+        match (options.mac, link.mac) {
+            // To change it would change the master's, for good.
+            (Some(wanted), Some(have)) if wanted != have => Err(Error::config(
+                "mac",
+                wanted,
+                &format!("with mode {} it is the master's, {have}", self.mode()),
+            )),
+            _ => Ok(()),
+        }
     }
 
     fn compare(&self, _: &Ends<'_>, link: &Link, findings: &mut Findings) -> Result<(), Error> {

@@ -53,12 +53,20 @@ impl Kind for Tap {
     const LINK: &'static str = "tun";
     const NEEDS: &'static str = "CONFIG_TUN (module tun) and /dev/net/tun";
     const PARENT: Parent = Parent::None;
+    /// `IP_MAX_MTU` less an Ethernet header (drivers/net/tun.c).
+    const LARGEST_MTU: u32 = 65521;
     const ARGS: bool = true;
 
     fn parse(conf: &NetConf) -> Result<Self, Error> {
         let raw: Raw = conf.decode()?;
         let bridge = Some(raw.bridge.as_str()).filter(|name| !name.is_empty());
         let bridge = bridge.map(|name| config::link_name("bridge", name)).transpose()?;
+        for (key, id) in [("owner", raw.owner), ("group", raw.group)] {
+            if id == Some(u32::MAX) {
+                // `INVALID_UID` and `INVALID_GID`.
+                return Err(Error::config(key, u32::MAX, "the kernel has no such id"));
+            }
+        }
         Ok(Self {
             multi_queue: raw.multi_queue,
             owner: raw.owner,

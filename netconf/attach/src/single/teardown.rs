@@ -107,7 +107,7 @@ fn remove(socket: &Socket, attachment: &Attachment, kind: &str) -> Result<(), Er
 
 /// True for a link that this attachment made: one that bears its mark, or one of the kind without a
 /// mark of ours, as the reference plugins make them, and a process that was killed in between.
-fn belongs(link: &Link, attachment: &Attachment, kind: &str) -> bool {
+pub fn belongs(link: &Link, attachment: &Attachment, kind: &str) -> bool {
     match &link.alias {
         Some(alias) if owner::is_ours(alias) => *alias == owner::alias(attachment),
         _ => link.kind == kind,
