@@ -202,6 +202,20 @@ fn bad_input_is_named_and_changes_nothing() {
 }
 
 #[test]
+fn what_the_kernel_refuses_is_told_in_a_line_and_was_never_changed() {
+    let ground = Ground::new();
+    // The second one is the node's alone: a container may see it, and may not change it.
+    for (key, value) in [("net.core.somaxconn", "many"), ("net.core.rmem_max", "1")] {
+        let conf = tuning(&ground.node, json!({"sysctl": {key: value}}));
+        let refused = ground.node.add(&ground.with_result(&conf), &ground.pod, "eth0");
+        assert_eq!(refused.stderr, "", "{key}");
+        let message = refused.fails();
+        message.is(100, &[&key.replace('.', "/")]);
+        assert!(!message.msg.contains('\n'), "{message:?}");
+    }
+}
+
+#[test]
 fn a_sysctl_that_is_there_twice_is_refused() {
     let ground = Ground::new();
     let before = ground.state();
@@ -309,6 +323,10 @@ fn a_backup_that_nobody_can_read_is_removed() {
         node.del(&attached).ok();
         assert!(!file.exists(), "{garbage}");
     }
+    let attached = ground.attach(&all(node));
+    std::fs::remove_file(&file).unwrap();
+    std::fs::create_dir(&file).unwrap();
+    node.del(&attached).ok();
 }
 
 #[test]

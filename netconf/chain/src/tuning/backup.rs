@@ -70,10 +70,14 @@ pub fn path(directory: &Path, attachment: &Attachment) -> PathBuf {
     directory.join(format!("{}_{}.json", attachment.container, attachment.ifname))
 }
 
-/// Forgets. It is fine when there is nothing.
+/// Forgets. It is fine when there is nothing, or what cannot be a backup.
 pub fn remove(path: &Path) -> Result<(), Error> {
     match durable::discard(path) {
-        Err(e) if e.kind() != io::ErrorKind::NotADirectory => Err(failed("remove", path, &e)),
+        Err(e)
+            if !matches!(e.kind(), io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory) =>
+        {
+            Err(failed("remove", path, &e))
+        }
         _ => Ok(()),
     }
 }
@@ -194,6 +198,10 @@ impl Backup {
         let mut errors = Vec::new();
         netns.enter(|| {
             for Sysctl { path, value } in self.sysctls.iter().rev() {
+                // One that was not changed may be one that cannot be.
+                if sysctl::read(path).is_ok_and(|now| now == *value) {
+                    continue;
+                }
                 errors.extend(passing(sysctl::write(path, &format!("{value}\n"))));
             }
             Ok(())
