@@ -1,7 +1,7 @@
 //! `tuning`: sysctls and attributes, judged by `ip` and `/proc`.
 
 use serde_json::{Value, json};
-use testkit::{Node, Output, Pod, VERSIONS, need, ping};
+use testkit::{Attachment, Node, Output, Pod, VERSIONS, need, ping};
 
 use crate::chained::{self, Ground, conf, same};
 use crate::conf::with;
@@ -67,7 +67,7 @@ fn everything_is_set_told_checked_and_brought_back() {
         assert!(ping(node, &attached.ips()[0]), "{version}");
         if *version >= "0.4.0" {
             node.check(&attached).ok();
-            let first = testkit::Attachment { conf: ground.first.conf.clone(), ..attached.clone() };
+            let first = Attachment { conf: ground.first.conf.clone(), ..attached.clone() };
             node.check(&first).ok();
         }
         node.del(&attached).ok();
@@ -327,6 +327,10 @@ fn a_backup_that_nobody_can_read_is_removed() {
     std::fs::remove_file(&file).unwrap();
     std::fs::create_dir(&file).unwrap();
     node.del(&attached).ok();
+    // Nor is a name that no file can have.
+    node.del(&Attachment { container: "c".repeat(250), ..attached.clone() }).ok();
+    let conf = with(attached.conf.clone(), json!({"dataDir": "a\0b"}));
+    node.del(&Attachment { conf, ..attached }).ok();
 }
 
 #[test]
