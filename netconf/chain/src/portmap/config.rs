@@ -205,7 +205,8 @@ impl RawMapping {
         };
         let address = match host_ip.as_str() {
             "" => None,
-            text => Some(text.parse::<IpAddr>().map_err(|_| {
+            // An IPv4 address in the clothes of IPv6 is one of IPv4, as to the reference.
+            text => Some(text.parse::<IpAddr>().map(|ip| ip.to_canonical()).map_err(|_| {
                 let why = "must be an address, or empty for all";
                 Error::config(&format!("{at}.hostIP"), format_args!("{text:?}"), why)
             })?),
