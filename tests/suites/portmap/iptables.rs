@@ -90,6 +90,25 @@ fn what_iptables_alone_knows_is_done_by_iptables() {
     assert_eq!(traces(&node), [""; 0]);
 }
 
+#[test]
+fn what_iptables_refuses_is_told_with_the_option() {
+    need!(Nft, Iptables, Speed);
+    let node = Node::new();
+    let pod = node.pod();
+    let base = node.attach(&bridged(&node), &pod);
+    for (key, value, word) in [
+        ("conditionsV4", json!(["-p", "udp"]), "udp"),
+        ("externalSetMarkChain", json!("NOBODYS-CHAIN"), "NOBODYS-CHAIN"),
+    ] {
+        let mut conf = with(portmap(&[tcp(8080, 80)]), json!({"prevResult": base.result}));
+        conf[key] = value;
+        let error = node.add(&conf, &pod, "eth0").fails();
+        error.is(100, &["iptables", word]);
+        assert!(error.details.contains(key), "{error:?}");
+        assert_eq!(traces(&node), [""; 0]);
+    }
+}
+
 /// An attachment of the reference, by one of its back ends. (Before 1.6 it has but one.)
 fn by_reference(node: &Node, pod: &testkit::Pod, backend: &str) -> Published {
     let network = with(bridged(node), json!({"cniVersion": "1.0.0"}));
