@@ -37,8 +37,7 @@ pub fn add(wanted: &Wanted, options: &Options) -> Result<Option<kernel::Error>> 
     for v6 in [false, true] {
         let Some(rules) = Rules::of(wanted, options, v6) else { continue };
         let tool = Iptables::find(v6)?;
-        let listed = tool.list(NAT)?;
-        tool.change(NAT, &rules.change(&listed))?;
+        tool.adapt(NAT, |listed| rules.change(listed))?;
     }
     Ok(conntrack::forget_ports(wanted).err())
 }
