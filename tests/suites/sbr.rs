@@ -245,6 +245,27 @@ fn check_names_what_differs() {
 }
 
 #[test]
+fn what_others_give_the_interface_goes_along_and_comes_back() {
+    let ground = Ground::new();
+    let (node, pod) = (&ground.node, &ground.pod);
+    pod.run(&["ip", "addr", "add", "198.51.100.7/24", "dev", "eth0"]);
+    let before = ground.state();
+    let attached = ground.attach(&sbr(node));
+    let table_of = table(pod, &attached.ips()[0]).unwrap();
+    assert!(routes(pod, &attached.ips()[0], &table_of).contains(&"198.51.100.0/24".to_owned()));
+    // Later, as a router's announcements or another plugin would.
+    pod.run(&["ip", "addr", "add", "203.0.113.7/24", "dev", "eth0"]);
+    pod.run(&["ip", "addr", "add", "2001:db8:7::7/64", "dev", "eth0", "nodad"]);
+    pod.run(&["ip", "-6", "route", "add", "default", "via", "fe80::99", "dev", "eth0"]);
+    node.check(&attached).ok();
+    pod.run(&["ip", "-6", "route", "del", "default", "via", "fe80::99", "dev", "eth0"]);
+    pod.run(&["ip", "addr", "del", "2001:db8:7::7/64", "dev", "eth0"]);
+    pod.run(&["ip", "addr", "del", "203.0.113.7/24", "dev", "eth0"]);
+    node.del(&attached).ok();
+    same("after DEL", &before, &ground.state());
+}
+
+#[test]
 fn bad_input_is_named_and_changes_nothing() {
     chained::refused(
         sbr,

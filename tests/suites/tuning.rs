@@ -1,7 +1,7 @@
 //! `tuning`: sysctls and attributes, judged by `ip` and `/proc`.
 
 use serde_json::{Value, json};
-use testkit::{Node, Output, Pod, VERSIONS, need, ping};
+use testkit::{Attachment, Node, Output, Pod, VERSIONS, need, ping};
 
 use crate::chained::{self, Ground, conf, same};
 use crate::conf::with;
@@ -67,7 +67,7 @@ fn everything_is_set_told_checked_and_brought_back() {
         assert!(ping(node, &attached.ips()[0]), "{version}");
         if *version >= "0.4.0" {
             node.check(&attached).ok();
-            let first = testkit::Attachment { conf: ground.first.conf.clone(), ..attached.clone() };
+            let first = Attachment { conf: ground.first.conf.clone(), ..attached.clone() };
             node.check(&first).ok();
         }
         node.del(&attached).ok();
@@ -202,6 +202,20 @@ fn bad_input_is_named_and_changes_nothing() {
 }
 
 #[test]
+fn what_the_kernel_refuses_is_told_in_a_line_and_was_never_changed() {
+    let ground = Ground::new();
+    // The second one is the node's alone: a container may see it, and may not change it.
+    for (key, value) in [("net.core.somaxconn", "many"), ("net.core.rmem_max", "1")] {
+        let conf = tuning(&ground.node, json!({"sysctl": {key: value}}));
+        let refused = ground.node.add(&ground.with_result(&conf), &ground.pod, "eth0");
+        assert_eq!(refused.stderr, "", "{key}");
+        let message = refused.fails();
+        message.is(100, &[&key.replace('.', "/")]);
+        assert!(!message.msg.contains('\n'), "{message:?}");
+    }
+}
+
+#[test]
 fn a_sysctl_that_is_there_twice_is_refused() {
     let ground = Ground::new();
     let before = ground.state();
@@ -309,6 +323,14 @@ fn a_backup_that_nobody_can_read_is_removed() {
         node.del(&attached).ok();
         assert!(!file.exists(), "{garbage}");
     }
+    let attached = ground.attach(&all(node));
+    std::fs::remove_file(&file).unwrap();
+    std::fs::create_dir(&file).unwrap();
+    node.del(&attached).ok();
+    // Nor is a name that no file can have.
+    node.del(&Attachment { container: "c".repeat(250), ..attached.clone() }).ok();
+    let conf = with(attached.conf.clone(), json!({"dataDir": "a\0b"}));
+    node.del(&Attachment { conf, ..attached }).ok();
 }
 
 #[test]

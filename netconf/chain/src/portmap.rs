@@ -42,7 +42,7 @@ pub fn add(call: &Call) -> Result<AddResult, Error> {
             // A family may be made when the other fails.
             Err(e) => {
                 let undone = ports::del(&call.attachment, Some(&wanted));
-                let error = Error::from(e);
+                let error = Error::from(e).details(config::told(options));
                 return Err(match undone {
                     Ok(()) => error,
                     Err(left) => error.details(format!("could not be taken back: {left}")),

@@ -21,6 +21,11 @@ const PATHS: [&str; 6] =
 /// How many seconds a tool waits for others who change rules.
 const WAIT: [&str; 2] = ["-w", "10"];
 
+/// How often a change is tried again because another process changed the table meanwhile.
+const ATTEMPTS: usize = 30;
+/// How often the same change is tried before it is taken for one that is wrong.
+const REFUSALS: usize = 6;
+
 /// One of the tools, acting in the network namespace of the calling thread.
 #[derive(Clone, Debug)]
 pub(crate) struct Iptables {
@@ -85,6 +90,23 @@ impl Iptables {
         }
         self.restore(&format!("*{table}\n{}\nCOMMIT\n", lines.join("\n")))
             .map_err(|e| Error::new("change the iptables table", table, e))
+    }
+
+    /// Carries out what `lines` tells for what is listed; again, when another process changed the
+    /// table meanwhile: then what was listed is not what is there any more, or the tool, which may
+    /// have built its change on the former rules, refuses a good one.
+    pub(crate) fn adapt(&self, table: &str, lines: impl Fn(&Listing) -> Vec<String>) -> Result<()> {
+        let (mut last, mut refused) = (Vec::new(), 0_usize);
+        for _ in 0..ATTEMPTS {
+            let change = lines(&self.list(table)?);
+            let Err(error) = self.change(table, &change) else { return Ok(()) };
+            refused = if change == last { refused.saturating_add(1) } else { 1 };
+            if refused >= REFUSALS {
+                return Err(error);
+            }
+            last = change;
+        }
+        Err(crate::remove::keeps_changing("change the iptables table", table))
     }
 
     fn restore(&self, text: &str) -> io::Result<()> {

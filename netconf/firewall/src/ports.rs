@@ -11,6 +11,7 @@ mod check;
 mod condition;
 mod group;
 pub mod iptables;
+mod later;
 mod layout;
 mod listing;
 mod reference;

@@ -20,7 +20,9 @@ pub fn write(key: &str, value: &str) -> Result<()> {
         // Without O_CREAT, for which the kernel would lock the directory first.
         .and_then(|()| fs::OpenOptions::new().write(true).open(path(key)))
         .and_then(|mut file| file.write_all(value.as_bytes()))
-        .map_err(|e| Error::new("write the sysctl", format_args!("net/{key}={value}"), e))
+        .map_err(|e| {
+            Error::new("write the sysctl", format_args!("net/{key}={}", value.trim_end()), e)
+        })
 }
 
 /// ENOENT unless there is one. It need not be readable.

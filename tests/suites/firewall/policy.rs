@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use testkit::{Node, need, ping, silent};
 
-use super::{Guest, Kind, dropping, filter, network, reaches};
+use super::{Guest, Kind, dropping, filter, firewall, network, reaches};
 use crate::conf::DUAL;
 
 const OTHER: &[&str] = &["10.2.0.0/24", "fd00:2::/64"];
@@ -64,6 +64,21 @@ fn an_open_network_reaches_the_others_as_with_the_reference() {
         let open = Guest::new(&node, &two, options(backend, "open"));
         assert!(meet(&open, &closed), "{backend}");
     }
+}
+
+#[test]
+fn a_second_add_that_asks_for_no_policy_ends_the_first_ones() {
+    need!(Nft);
+    let (node, _outside) = dropping(Kind::Nft);
+    let [one, two] = networks(&node);
+    let far = Guest::new(&node, &two, options("nftables", "same-bridge"));
+    let guest = Guest::new(&node, &one, options("nftables", "same-bridge"));
+    assert!(are_strangers(&guest, &far));
+    let conf = firewall(&guest.joined, options("nftables", "open"));
+    let open = node.attach(&conf, &guest.pod);
+    assert!(meet(&guest, &far));
+    node.check(&open).ok();
+    node.check(&far.admitted).ok();
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! A port has one owner, who is named to whoever wants it as well.
 
 use serde_json::{Value, json};
-use testkit::{Node, UPLINK_V4, need};
+use testkit::{Attachment, Node, Pod, UPLINK_V4, UPLINK_V6, need};
 
 use super::{Published, at, bridged, connect, of_ports, portmap, publish, routed, tcp, udp};
 use crate::conf::with;
@@ -128,6 +128,22 @@ fn a_container_whose_namespace_ended_without_a_del_holds_no_port() {
     }
 }
 
+/// Networks of one container, each of which is given the same mappings.
+fn several(node: &Node, pod: &Pod, conf: &Value, count: u8) -> Vec<Published> {
+    let network = |index: u8| {
+        let more = json!({
+            "name": format!("net{index}"), "bridge": format!("br{index}"),
+            "isGateway": true, "isDefaultGateway": index == 1,
+            "ipam": node.host_local(&[&format!("10.{index}.0.0/24"), &format!("fd00:{index}::/64")]),
+        });
+        let base = node.attach_as(&with(bridged(node), more), pod, &format!("eth{index}"));
+        let own = with(conf.clone(), json!({"name": format!("net{index}")}));
+        let ports = super::map(node, pod, &base, &own);
+        Published { base, ports }
+    };
+    (1..=count).map(network).collect()
+}
+
 #[test]
 fn two_interfaces_of_a_container_ask_for_the_same_ports_and_the_first_has_them() {
     need!(Nft);
@@ -149,6 +165,52 @@ fn two_interfaces_of_a_container_ask_for_the_same_ports_and_the_first_has_them()
     node.del(&second).ok();
     assert_eq!(before, of_ports(&node));
     node.check(&first.ports).ok();
+}
+
+#[test]
+fn a_container_that_leaves_a_network_is_reached_by_its_next_one() {
+    need!(Nft);
+    let node = Node::new();
+    let outside = node.outside();
+    let pod = node.pod();
+    let conf = portmap(&[tcp(8080, 80), at_address(tcp(8081, 80), UPLINK_V4)]);
+    let all = several(&node, &pod, &conf, 3);
+    let reaches = |of: &Published| {
+        for port in [8080, 8081] {
+            connect(&outside, &at(UPLINK_V4, port), &pod, &at(&of.ip(false), 80)).unwrap();
+        }
+        connect(&outside, &at(UPLINK_V6, 8080), &pod, &at(&of.ip(true), 80)).unwrap();
+    };
+    // A second ADD changes nothing.
+    let said = of_ports(&node);
+    super::map(&node, &pod, &all[2].base, &all[2].ports.conf);
+    assert_eq!(said, of_ports(&node));
+    for (index, one) in all.iter().enumerate() {
+        reaches(one);
+        for rest in &all[index..] {
+            node.check(&rest.ports).ok();
+        }
+        // Once without what was asked for.
+        let more = if index == 1 { json!({"runtimeConfig": null}) } else { json!({}) };
+        let conf = with(one.ports.conf.clone(), more);
+        node.del(&Attachment { conf, ..one.ports.clone() }).ok();
+        node.del(&one.base).ok();
+        if let Some(next) = all.get(index + 1) {
+            for ip in next.base.ips() {
+                let subnet = ip.strip_suffix('2').unwrap();
+                pod.run(&["ip", "route", "add", "default", "via", &format!("{subnet}1")]);
+            }
+        }
+    }
+    assert_eq!(of_ports(&node), [""; 0], "nothing is left");
+    // What is kept for later is checked, and collected.
+    let all = several(&node, &pod, &conf, 2);
+    let kept: Vec<String> = of_ports(&node).into_iter().filter(|l| l.contains("\"if4-")).collect();
+    assert!(!kept.is_empty());
+    node.del(&all[0].ports).ok();
+    node.check(&all[1].ports).ok();
+    node.gc(&all[1].ports.conf, &[]).ok();
+    assert_eq!(of_ports(&node), [""; 0], "nothing is left");
 }
 
 #[test]

@@ -113,6 +113,37 @@ fn add_at_every_point() {
 }
 
 #[test]
+fn another_networks_add_and_del_at_every_point() {
+    need!(Nft, Speed);
+    let ground = Ground::new(true, portmap(&[tcp(8080, 80), local(tcp(8081, 81))]));
+    let (node, pod) = (&ground.node, ground.node.pod());
+    let first = node.attach(&ground.conf(), &pod);
+    let idle = node.snapshot();
+    let mut conf = with(conf(&ground.own, 6), json!({"name": "net2"}));
+    conf["prevResult"]["interfaces"][0]["name"] = json!("eth1");
+    let second = Attachment { ifname: "eth1".to_owned(), ..node.unheard(&conf, &pod) };
+    let clean = |what: &str| {
+        node.del(&second).ok();
+        let difference = idle.difference(&node.snapshot());
+        assert!(difference.is_empty(), "{what} left:\n{difference}");
+        node.check(&first).ok();
+    };
+    let count = points(&node.add_call(&conf, &pod, "eth1"));
+    clean("nothing");
+    for fault in [Fault::Fail, Fault::Die] {
+        for at in 1..=count {
+            let what = format!("ADD with {}", fault.order(at));
+            let output = node.add_call(&conf, &pod, "eth1").fault(&fault.order(at)).run();
+            obeyed(&what, fault, &output);
+            let made = node.attach_as(&conf, &pod, "eth1");
+            node.check(&made).ok();
+            obeyed(&what, fault, &node.del_call(&made).fault(&fault.order(at)).run());
+            clean(&what);
+        }
+    }
+}
+
+#[test]
 fn del_at_every_point() {
     need!(Nft, Speed);
     for ground in Ground::all() {

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
-use testkit::{Node, OUTSIDE_V4, OUTSIDE_V6, UPLINK_V4, UPLINK_V6, need, reference_directory};
+use testkit::{
+    Attachment, Node, OUTSIDE_V4, OUTSIDE_V6, UPLINK_V4, UPLINK_V6, need, reference_directory,
+};
 
 use super::{Published, at, bridged, connect, is_closed, portmap, publish, routed, tcp, udp};
 use crate::conf::with;
@@ -88,6 +90,61 @@ fn what_iptables_alone_knows_is_done_by_iptables() {
     node.check(&made.ports).ok();
     made.remove(&node);
     assert_eq!(traces(&node), [""; 0]);
+}
+
+#[test]
+fn many_come_and_go_at_once() {
+    need!(Nft, Iptables, Speed);
+    let node = Node::new();
+    let network = bridged(&node);
+    let bases: Vec<_> =
+        (0..10).map(|_| node.pod()).map(|pod| (node.attach(&network, &pod), pod)).collect();
+    let conf = |index: usize| {
+        let port = u16::try_from(8000 + index).unwrap();
+        let own = with(portmap(&[tcp(port, 80)]), json!({"backend": "iptables"}));
+        with(own, json!({"prevResult": bases[index].0.result}))
+    };
+    let at_once = |is_there: &(dyn Fn(usize) -> bool + Sync)| {
+        std::thread::scope(|scope| {
+            for (index, (_, pod)) in bases.iter().enumerate() {
+                let (node, conf) = (&node, conf(index));
+                scope.spawn(move || {
+                    if is_there(index) {
+                        node.attach(&conf, pod);
+                    } else {
+                        node.del(&node.unheard(&conf, pod)).ok();
+                    }
+                });
+            }
+        });
+        for (index, (base, _)) in bases.iter().enumerate().filter(|(index, _)| is_there(*index)) {
+            node.check(&Attachment { conf: conf(index), ..base.clone() }).ok();
+        }
+    };
+    at_once(&|_| true);
+    at_once(&|index| index % 2 == 0);
+    at_once(&|index| index % 2 == 1);
+    at_once(&|_| false);
+    assert_eq!(traces(&node), [""; 0]);
+}
+
+#[test]
+fn what_iptables_refuses_is_told_with_the_option() {
+    need!(Nft, Iptables, Speed);
+    let node = Node::new();
+    let pod = node.pod();
+    let base = node.attach(&bridged(&node), &pod);
+    for (key, value, word) in [
+        ("conditionsV4", json!(["-p", "udp"]), "udp"),
+        ("externalSetMarkChain", json!("NOBODYS-CHAIN"), "NOBODYS-CHAIN"),
+    ] {
+        let mut conf = with(portmap(&[tcp(8080, 80)]), json!({"prevResult": base.result}));
+        conf[key] = value;
+        let error = node.add(&conf, &pod, "eth0").fails();
+        error.is(100, &["iptables", word]);
+        assert!(error.details.contains(key), "{error:?}");
+        assert_eq!(traces(&node), [""; 0]);
+    }
 }
 
 /// An attachment of the reference, by one of its back ends. (Before 1.6 it has but one.)

@@ -285,6 +285,14 @@ fn bad_input_is_named_and_leaves_nothing() {
             &["conditionsV4", "10.0.0.1"],
         ),
         (
+            with(several(), json!({"conditionsV4": ["-s", "10.0.0.1\n-F INPUT"]})),
+            &["conditionsV4", "control"],
+        ),
+        (
+            with(several(), json!({"conditionsV4": ["-s", "10.0.0.1\0"]})),
+            &["conditionsV4", "control"],
+        ),
+        (
             with(several(), json!({"conditionsV6": ["ip6", "saddr", "10.0.0.1"]})),
             &["conditionsV6", "10.0.0.1"],
         ),

@@ -119,7 +119,8 @@ impl Raw {
             }
         };
         if let Some(chain) = &self.external_set_mark_chain {
-            if chain.is_empty() || chain.len() > 28 || chain.contains(char::is_whitespace) {
+            let odd = |c: char| c.is_whitespace() || c.is_control();
+            if chain.is_empty() || chain.len() > 28 || chain.contains(odd) {
                 let why = "is not the name of a chain";
                 return Err(Error::config("externalSetMarkChain", format_args!("{chain:?}"), why));
             }
@@ -132,6 +133,11 @@ impl Raw {
         let mut of_iptables = self.external_set_mark_chain.is_some();
         let mut of_nftables = false;
         for (key, words) in lists {
+            // To iptables-restore a line break begins another command.
+            if words.iter().any(|word| word.contains(char::is_control)) {
+                let why = "have a control character in them";
+                return Err(Error::config(key, List(words), why));
+            }
             let Some(first) = words.iter().find(|word| !word.is_empty()) else { continue };
             let is = first.starts_with(['-', '!']);
             if asked.is_some_and(|asked| asked != is) {
@@ -152,6 +158,17 @@ impl Raw {
         }
         Ok(asked.unwrap_or(of_iptables))
     }
+}
+
+/// The options that iptables is given as they are, for when it refuses them.
+pub(super) fn told(options: &Options) -> String {
+    let keys = ["conditionsV4", "conditionsV6"].into_iter().zip(&options.conditions);
+    let lists = keys.filter(|(_, words)| !words.is_empty());
+    let chain = options.mark_chain.iter().map(|chain| format!("externalSetMarkChain is {chain:?}"));
+    chain
+        .chain(lists.map(|(key, words)| format!("{key} are {}", List(words))))
+        .collect::<Vec<_>>()
+        .join("; ")
 }
 
 /// Words as they stand in the configuration.
@@ -205,7 +222,8 @@ impl RawMapping {
         };
         let address = match host_ip.as_str() {
             "" => None,
-            text => Some(text.parse::<IpAddr>().map_err(|_| {
+            // An IPv4 address in the clothes of IPv6 is one of IPv4, as to the reference.
+            text => Some(text.parse::<IpAddr>().map(|ip| ip.to_canonical()).map_err(|_| {
                 let why = "must be an address, or empty for all";
                 Error::config(&format!("{at}.hostIP"), format_args!("{text:?}"), why)
             })?),

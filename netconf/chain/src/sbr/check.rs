@@ -21,8 +21,9 @@ pub fn check(call: &Call) -> Result<(), Error> {
         return findings.conclude(&call.attachment);
     };
     let checking = Checking { conf: &conf, prev, ends: &ends, link: &link };
-    for ip in addresses(call) {
-        checking.address(&ip, &mut findings)?;
+    let ips = addresses(call);
+    for ip in &ips {
+        checking.address(ip, &ips, &mut findings)?;
     }
     findings.conclude(&call.attachment)
 }
@@ -35,7 +36,12 @@ struct Checking<'a> {
 }
 
 impl Checking<'_> {
-    fn address(&self, ip: &IpConfig, findings: &mut Findings) -> Result<(), Error> {
+    fn address(
+        &self,
+        ip: &IpConfig,
+        ips: &[IpConfig],
+        findings: &mut Findings,
+    ) -> Result<(), Error> {
         let (from, ipv6) = (ip.address.ip(), ip.address.is_ipv6());
         let socket = &self.ends.inner;
         let rules = rule::list(socket, ipv6)?;
@@ -67,7 +73,8 @@ impl Checking<'_> {
         }
         for route in route::list(socket, self.link.index, ipv6, MAIN)? {
             let hint = self.conf.source_hints && route.gw.is_none() && route.src.is_some();
-            if wanted::is_moved(&route) && !hint {
+            let own = wanted::is_moved(&route) && wanted::is_of(&route, ips);
+            if own && !hint {
                 findings.add(format!("main has the route {route} through {name}"));
             }
         }

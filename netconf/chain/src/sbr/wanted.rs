@@ -69,17 +69,20 @@ pub fn is_moved(route: &Route) -> bool {
     !own && route.kind == Kind::Unicast
 }
 
-/// A route is an address's when it says so by its source or gateway; one that says nothing is everybody's.
+/// A route is an address's when it says so by its source, its gateway or its destination; one that is no
+/// address's is everybody's.
 fn belongs(route: &Route, ip: &IpConfig, all: &[IpConfig]) -> bool {
-    if let Some(src) = route.src {
-        return src == ip.address.ip();
-    }
-    let Some(gw) = route.gw else {
-        // The subnet of an address is that one's.
-        let of = |ip: &IpConfig| route.dst.contains(ip.address.ip()) && route.dst.prefix() > 0;
-        return of(ip) || !all.iter().any(of);
-    };
-    ip.address.contains(gw) || !all.iter().any(|other| other.address.contains(gw))
+    is_of(route, std::slice::from_ref(ip)) || !is_of(route, all)
+}
+
+/// Whether a route is one of these addresses'. Others are there without this plugin: of addresses that
+/// somebody added, or that a router announced.
+pub fn is_of(route: &Route, ips: &[IpConfig]) -> bool {
+    ips.iter().map(|ip| &ip.address).any(|own| match (route.src, route.gw) {
+        (Some(src), _) => src == own.ip(),
+        (None, Some(gw)) => own.contains(gw),
+        (None, None) => route.dst.contains(own.ip()) && route.dst.prefix() > 0,
+    })
 }
 
 /// What replaces a route in main where sources are hinted at: the subnet of an address, with the address.
@@ -118,6 +121,7 @@ mod tests {
             route("10.2.0.0/24", None, Some("10.2.0.2")),
             route("10.9.0.0/16", Some("10.2.0.1"), None),
             route("192.0.2.0/24", None, None),
+            route("198.51.100.0/24", None, Some("198.51.100.7")),
             route("224.0.0.0/4", None, None),
         ];
         let shown = |at: usize| -> Vec<String> {
@@ -128,12 +132,17 @@ mod tests {
                 .map(Route::to_string)
                 .collect()
         };
-        let first =
-            ["10.1.0.0/24 table 100", "192.0.2.0/24 table 100", "0.0.0.0/0 via 10.1.0.1 table 100"];
+        let first = [
+            "10.1.0.0/24 table 100",
+            "192.0.2.0/24 table 100",
+            "198.51.100.0/24 table 100",
+            "0.0.0.0/0 via 10.1.0.1 table 100",
+        ];
         assert_eq!(shown(0), first);
         let second = [
             "10.2.0.0/24 table 100",
             "192.0.2.0/24 table 100",
+            "198.51.100.0/24 table 100",
             "10.9.0.0/16 via 10.2.0.1 table 100",
         ];
         assert_eq!(shown(1), second);

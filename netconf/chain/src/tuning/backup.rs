@@ -70,12 +70,20 @@ pub fn path(directory: &Path, attachment: &Attachment) -> PathBuf {
     directory.join(format!("{}_{}.json", attachment.container, attachment.ifname))
 }
 
-/// Forgets. It is fine when there is nothing.
+/// Forgets. It is fine when there is nothing, or what cannot be a backup.
 pub fn remove(path: &Path) -> Result<(), Error> {
     match durable::discard(path) {
-        Err(e) if e.kind() != io::ErrorKind::NotADirectory => Err(failed("remove", path, &e)),
+        Err(e) if !is_nowhere(&e) && e.kind() != io::ErrorKind::IsADirectory => {
+            Err(failed("remove", path, &e))
+        }
         _ => Ok(()),
     }
+}
+
+/// True where no file can be, and so none was written.
+fn is_nowhere(e: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidFilename, InvalidInput, NotADirectory, NotFound};
+    matches!(e.kind(), NotFound | NotADirectory | InvalidFilename | InvalidInput)
 }
 
 fn failed(what: &str, path: &Path, e: &io::Error) -> Error {
@@ -151,12 +159,7 @@ impl Backup {
             .and_then(|file| file.take(LARGEST).read_to_end(&mut bytes));
         match read {
             Ok(_) => {}
-            Err(e)
-                if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
-            {
-                return Ok(None);
-            }
-            Err(e) if e.kind() == io::ErrorKind::InvalidInput => return Ok(None),
+            Err(e) if is_nowhere(&e) => return Ok(None),
             Err(e) => return Err(failed("read", path, &e)),
         }
         // Torn or foreign: nothing can be made of it.
@@ -194,6 +197,10 @@ impl Backup {
         let mut errors = Vec::new();
         netns.enter(|| {
             for Sysctl { path, value } in self.sysctls.iter().rev() {
+                // One that was not changed may be one that cannot be.
+                if sysctl::read(path).is_ok_and(|now| now == *value) {
+                    continue;
+                }
                 errors.extend(passing(sysctl::write(path, &format!("{value}\n"))));
             }
             Ok(())

@@ -6,7 +6,7 @@ use kernel::netfilter::{Request, Socket};
 use kernel::{Error, Result};
 
 use super::gate::Gate;
-use super::layout::{self, ADMISSION};
+use super::layout::{self, ADMISSION, MEMBERS};
 use super::wanted::{Backend, Wanted};
 use super::{legacy, remove, zone};
 use crate::nft::{self, Element};
@@ -96,6 +96,10 @@ impl Change {
         gets.extend(parts.iter().map(|part| part.table.get_chain(&part.chain)));
         gets.extend(counters.iter().map(|counter| ADMISSION.get_counter(counter)));
         gets.extend(elements.iter().chain(&common).map(|e| e.set.get(&e.key)));
+        // An earlier ADD may have been asked for a policy.
+        let policy = (MEMBERS.clone(), layout::member_key(&wanted.owner()));
+        let policy = Some(policy).filter(|_| wanted.own_policy().is_none());
+        gets.extend(policy.iter().map(|(set, key)| set.get(key)));
         let mut found = socket.get_all(&gets)?.into_iter();
         let generation = found.next().flatten().as_ref().and_then(nft::generation_of);
 
@@ -111,7 +115,7 @@ impl Change {
             }
         }
         let mut conditional = false;
-        for (element, object) in elements.iter().chain(&common).zip(found) {
+        for (element, object) in elements.iter().chain(&common).zip(found.by_ref()) {
             let there = object.and_then(|object| Element::listed(&element.set, &object).next());
             match there {
                 Some(there) if there == *element => continue,
@@ -129,6 +133,10 @@ impl Change {
                 None => {}
             }
             batch.push(element.insert());
+        }
+        if let Some(policy) = policy.filter(|_| found.next().flatten().is_some()) {
+            remove::remove(socket, &[policy], &|_| true)?;
+            return Ok(Look::Again);
         }
         let begin = batch.len();
         if wanted.backend == Backend::Nftables {

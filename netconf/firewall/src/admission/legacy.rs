@@ -7,17 +7,15 @@ use kernel::Result;
 
 use super::rules;
 use super::wanted::Wanted;
-use crate::iptables::{self, Iptables, Listing};
+use crate::iptables::{self, Iptables};
 
 const TABLE: &str = "filter";
-/// How often a change is tried again because another process changed the chains meanwhile.
-const ATTEMPTS: usize = 20;
 
 /// Makes an attachment's rules with the node's iptables.
 pub(super) fn admit(wanted: &Wanted) -> Result<()> {
     for v6 in families(wanted) {
         let tool = Iptables::find(v6)?;
-        change(&tool, |listing| rules::open(listing, wanted, v6))?;
+        tool.adapt(TABLE, |listing| rules::open(listing, wanted, v6))?;
     }
     Ok(())
 }
@@ -35,7 +33,7 @@ pub(super) fn families(wanted: &Wanted) -> Vec<bool> {
 /// Opens the gate in the legacy tables of a family, if these are in use.
 pub(super) fn open_gate(wanted: &Wanted, v6: bool) -> Result<()> {
     match in_use(v6)? {
-        Some(tool) => change(&tool, |listing| rules::open(listing, wanted, v6)),
+        Some(tool) => tool.adapt(TABLE, |listing| rules::open(listing, wanted, v6)),
         None => Ok(()),
     }
 }
@@ -72,7 +70,7 @@ pub(super) fn del(
     }
     // Without the tool there is nothing that it could have made.
     let Some(tool) = Iptables::legacy(v6, TABLE) else { return Ok(()) };
-    change(&tool, |listing| {
+    tool.adapt(TABLE, |listing| {
         if !rules::are_in(listing) {
             return Vec::new();
         }
@@ -92,19 +90,4 @@ fn in_use(v6: bool) -> Result<Option<Iptables>> {
         return Ok(None);
     }
     Iptables::legacy(v6, TABLE).map(Some).ok_or_else(|| iptables::missing(v6))
-}
-
-/// Carries out what `lines` tells for what is listed; again, when that is not what is there any
-/// more.
-fn change(tool: &Iptables, lines: impl Fn(&Listing) -> Vec<String>) -> Result<()> {
-    let mut last = Vec::new();
-    for _ in 0..ATTEMPTS {
-        let change = lines(&tool.list(TABLE)?);
-        match tool.change(TABLE, &change) {
-            Ok(()) => return Ok(()),
-            Err(e) if change == last => return Err(e),
-            Err(_) => last = change,
-        }
-    }
-    Err(crate::remove::keeps_changing("change the iptables table", TABLE))
 }

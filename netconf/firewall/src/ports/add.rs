@@ -7,6 +7,7 @@ use cni::{Attachment, Code, Error};
 use kernel::netfilter::{Object, Request, Socket};
 
 use super::group::Group;
+use super::later::Later;
 use super::layout::{self, EVERYBODY, PORTS};
 use super::listing::{self, owner_of};
 use super::remove::Removal;
@@ -56,22 +57,25 @@ impl From<Failure> for Error {
 ///
 /// Refused, before anything is done, when a port is another container's. One that leads to an
 /// address which is now this container's, in the same network, is a dead attachment's and is taken
-/// over. What another interface of the same container has stays there.
+/// over. What another interface of the same container has stays there, and is kept for later.
 ///
 /// Connectionless traffic that found its way before is made to find it anew. Where that fails, the
 /// rest stands, and the error is returned in `Ok`.
 pub fn add(wanted: &Wanted) -> Result<Option<kernel::Error>, Failure> {
-    let items = wanted.items();
-    if items.is_empty() {
+    if wanted.items(&Later::default()).is_empty() {
         return Ok(None);
     }
     let forsaken = with_socket(|socket| {
         let mut everything = false;
         for attempt in 1.. {
-            let change = match Change::find(socket, wanted, &items, everything) {
-                Ok(change) => change,
-                Err(Failure::Kernel(error)) => return Err(error),
-                Err(taken) => return Ok(Err(taken)),
+            let mut later = Later::default();
+            let change = loop {
+                match Change::find(socket, wanted, &mut later, everything) {
+                    Ok(Some(change)) => break change,
+                    Ok(None) => {}
+                    Err(Failure::Kernel(error)) => return Err(error),
+                    Err(taken) => return Ok(Err(taken)),
+                }
             };
             let Err(refused) = socket.transact(&change.batch, change.generation) else {
                 return Ok(Ok(change.forsaken));
@@ -127,14 +131,15 @@ enum Holder {
 }
 
 impl Change {
+    /// `None` where something has to be put off for `later`, and is now.
     fn find(
         socket: &mut Socket,
         wanted: &Wanted,
-        items: &[Item],
+        later: &mut Later,
         everything: bool,
-    ) -> Result<Self, Failure> {
+    ) -> Result<Option<Self>, Failure> {
         let owner = wanted.owner();
-        let groups = wanted.groups();
+        let (items, groups) = (wanted.items(later), wanted.groups(later));
         let parts = parts(&groups);
         let attachments = layout::attachments(PORTS);
         let Some(digest) = layout::digest(&owner) else {
@@ -160,13 +165,22 @@ impl Change {
         let mut removed = Vec::new();
         let mut inserted = Vec::new();
         let (mut count, mut had) = (0_usize, 0_usize);
+        let mut put_off = false;
         for (item, object) in items.iter().zip(found.by_ref()) {
             let there =
                 object.and_then(|object| Element::listed(&item.element.set, &object).next());
             let holder = wanted.holder(there.as_ref(), &owner);
             had += usize::from(matches!(holder, Holder::Us) && !item.companion);
             match holder {
-                Holder::Sibling => continue,
+                Holder::Sibling => {
+                    put_off |= later.put_off(item);
+                    continue;
+                }
+                // Others' are of containers whose first interface has left.
+                Holder::Other(_) if item.level > 0 => {
+                    put_off |= later.put_off(item);
+                    continue;
+                }
                 // A port at one address is in two maps, of which the other one has been judged.
                 Holder::Other(other) if !item.companion && !is_specific(&item.element.set) => {
                     return Err(taken(item, &other));
@@ -178,6 +192,9 @@ impl Change {
             }
             removed.extend(there);
             inserted.push(item.element.clone());
+        }
+        if put_off {
+            return Ok(None);
         }
         for (overlap, object) in overlaps.iter().zip(found) {
             if let Some(conflict) = overlap.conflict(socket, wanted, &owner, object)? {
@@ -217,7 +234,7 @@ impl Change {
         batch.extend(inserted.iter().map(Element::insert));
         let conditional = !removed.is_empty() || items.iter().any(|i| is_specific(&i.element.set));
         let forsaken = removed.iter().filter_map(|e| e.to).collect();
-        Ok(Self { batch, generation: generation.filter(|_| conditional), forsaken })
+        Ok(Some(Self { batch, generation: generation.filter(|_| conditional), forsaken }))
     }
 }
 

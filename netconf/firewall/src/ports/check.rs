@@ -3,6 +3,7 @@
 use kernel::Result;
 use kernel::netfilter::Socket;
 
+use super::later::Later;
 use super::layout::{self, EVERYBODY, PORTS};
 use super::listing::owner_of;
 use super::reference;
@@ -14,14 +15,15 @@ use crate::socket::with_socket;
 /// The differences, each in words; none when all is as wanted. What the reference plugin made for
 /// the attachment counts as ours.
 pub fn check(wanted: &Wanted) -> Result<Vec<String>> {
-    if wanted.items().is_empty() {
+    if wanted.items(&Later::default()).is_empty() {
         return Ok(Vec::new());
     }
     with_socket(|socket| differences(socket, wanted))
 }
 
 fn differences(socket: &mut Socket, wanted: &Wanted) -> Result<Vec<String>> {
-    let (items, owner) = (wanted.items(), wanted.owner());
+    let later = Later::find(socket, wanted)?;
+    let (items, owner) = (wanted.items(&later), wanted.owner());
     let attachments = layout::attachments(PORTS);
     let Some(digest) = layout::digest(&owner) else { return Ok(Vec::new()) };
     let mut gets = vec![attachments.get(&digest)];
@@ -41,6 +43,7 @@ fn differences(socket: &mut Socket, wanted: &Wanted) -> Result<Vec<String>> {
         let of_sibling = |there: &Element| {
             let other = owner_of(there);
             !item.companion
+                && item.home.is_none()
                 && other != owner
                 && owner::container_of(other) == owner::container_of(&owner)
         };
@@ -74,7 +77,7 @@ fn differences(socket: &mut Socket, wanted: &Wanted) -> Result<Vec<String>> {
         ));
     }
     let base = layout::chains().into_iter().map(|(chain, _, _, rules)| (chain.to_owned(), rules));
-    let groups = wanted.groups();
+    let groups = wanted.groups(&later);
     for (chain, rules) in base.chain(groups.iter().flat_map(super::group::Group::chains)) {
         if socket.get(PORTS.get_chain(&chain))?.is_none() {
             differences

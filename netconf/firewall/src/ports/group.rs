@@ -27,6 +27,9 @@ pub(super) enum Group {
     Everything { v6: bool },
     /// Mappings that hold on the same conditions.
     Conditional(Conditions),
+    /// Mappings that another interface of the same container has, and so has those of a level below.
+    /// They serve when that one is gone.
+    Later { v6: bool, level: usize },
     /// The same port at single addresses. Only a counter.
     Port(String),
 }
@@ -48,7 +51,8 @@ impl Group {
             Self::Port(name) => return name.clone(),
             Self::Needed(_) | Self::Everything { .. } => PODS,
             Self::Conditional(conditions) if conditions.v6 => IF6,
-            Self::Conditional(_) => IF4,
+            Self::Later { v6: true, .. } => IF6,
+            Self::Conditional(_) | Self::Later { .. } => IF4,
         };
         format!("{prefix}{}", owner::hash(&self.words(), 16))
     }
@@ -60,6 +64,7 @@ impl Group {
             Self::Everything { v6: false } => "all of IPv4".to_owned(),
             Self::Everything { v6: true } => "all of IPv6".to_owned(),
             Self::Conditional(conditions) => conditions.to_string(),
+            Self::Later { level, .. } => format!("after other interfaces of a container, {level}"),
             Self::Port(name) => name.clone(),
         }
     }
@@ -67,7 +72,7 @@ impl Group {
     fn is_v6(&self) -> bool {
         match self {
             Self::Needed(subnet) => subnet.is_ipv6(),
-            Self::Everything { v6 } => *v6,
+            Self::Everything { v6 } | Self::Later { v6, .. } => *v6,
             Self::Conditional(conditions) => conditions.v6,
             Self::Port(_) => false,
         }
@@ -103,6 +108,12 @@ impl Group {
                 }
                 WAYS.map(|(way, _)| (format!("{name}-{way}"), rules.clone())).into()
             }
+            Self::Later { v6, .. } => {
+                let [ports, addresses] = self.maps(PORTS, *v6);
+                let mut rules = Vec::from(layout::others());
+                rules.extend(layout::translations(*v6, &[], &addresses.name, &ports.name));
+                WAYS.map(|(way, _)| (format!("{name}-{way}"), rules.clone())).into()
+            }
             Self::Needed(subnet) => {
                 let loopback = Ipv4Network::new([127, 0, 0, 0].into(), 8).ok();
                 let loopback = loopback.filter(|_| subnet.is_ipv4()).map(IpNetwork::V4);
@@ -131,14 +142,18 @@ impl Group {
         let mut batch = vec![table.create_counter(&self.name())];
         match self {
             Self::Port(_) => {}
-            Self::Conditional(conditions) => {
-                batch.extend(self.maps(table, conditions.v6).map(|map| map.create()));
+            Self::Conditional(_) | Self::Later { .. } => {
+                batch.extend(self.maps(table, self.is_v6()).map(|map| map.create()));
             }
             Self::Needed(_) | Self::Everything { .. } => batch.push(self.members(table).create()),
         }
         for (index, (chain, rules)) in self.chains().into_iter().enumerate() {
             let hook = match self {
-                Self::Conditional(_) => WAYS.get(index).map(|(_, n)| layout::hook(*n, true)),
+                Self::Conditional(_) => WAYS.get(index).map(|(_, n)| layout::hook(*n, -1)),
+                Self::Later { level, .. } => {
+                    let after = i32::try_from(*level).unwrap_or(i32::MAX);
+                    WAYS.get(index).map(|(_, n)| layout::hook(*n, after))
+                }
                 _ => Some(SOURCE_NAT),
             };
             batch.extend(hook.map(|hook| table.create_base_chain(&chain, &hook, &self.words())));

@@ -10,7 +10,7 @@ use kernel::Result;
 use super::reference::{DESTINATIONS, chains};
 use super::wanted::{Mapping, Snat, Wanted};
 use crate::conntrack;
-use crate::iptables::{Iptables, Listing, quoted};
+use crate::iptables::{Iptables, Listing, name, quoted};
 
 const NAT: &str = "nat";
 const SET_MARK: &str = "CNI-HOSTPORT-SETMARK";
@@ -37,8 +37,7 @@ pub fn add(wanted: &Wanted, options: &Options) -> Result<Option<kernel::Error>> 
     for v6 in [false, true] {
         let Some(rules) = Rules::of(wanted, options, v6) else { continue };
         let tool = Iptables::find(v6)?;
-        let listed = tool.list(NAT)?;
-        tool.change(NAT, &rules.change(&listed))?;
+        tool.adapt(NAT, |listed| rules.change(listed))?;
     }
     Ok(conntrack::forget_ports(wanted).err())
 }
@@ -54,7 +53,8 @@ pub fn check(wanted: &Wanted, options: &Options) -> Result<Vec<String>> {
         let missing: Vec<_> =
             own.chain(rules.chains.iter().copied()).filter(|c| !listed.has_chain(c)).collect();
         if !missing.is_empty() {
-            let missing = missing.iter().map(|c| format!("the chain {c} of iptables is missing"));
+            let name = name(v6);
+            let missing = missing.iter().map(|c| format!("the chain {c} of {name} is missing"));
             differences.extend(missing);
             continue;
         }
@@ -62,7 +62,8 @@ pub fn check(wanted: &Wanted, options: &Options) -> Result<Vec<String>> {
         for (chain, words) in all {
             if !tool.has_rule(NAT, chain, words)? {
                 let rule = quoted(words);
-                differences.push(format!("the chain {chain} of iptables lacks the rule {rule}"));
+                let name = name(v6);
+                differences.push(format!("the chain {chain} of {name} lacks the rule {rule}"));
             }
         }
     }

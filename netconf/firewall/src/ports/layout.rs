@@ -38,6 +38,9 @@
 //! `specific` holds what `addresses` does once more, leading to a counter for each port: whoever
 //! wants the port at every address sees by that counter's users that somebody has it at one.
 //!
+//! Mappings on conditions are in maps of their own, which chains before these look into, and those
+//! that another interface of the container has (see `later`) in ones that chains after these do.
+//!
 //! Counters are there for their users to be counted (see `crate::layout`), and count nothing. What
 //! they are named after goes with the last user, and with the last attachment the table.
 
@@ -69,10 +72,9 @@ const DESTINATION: i32 = -100;
 pub(super) const WAYS: [(&str, u32); 2] =
     [("prerouting", libc::NF_INET_PRE_ROUTING as u32), ("output", libc::NF_INET_LOCAL_OUT as u32)];
 
-/// Where a destination is decided on; `before` the others of ours.
-pub(super) const fn hook(number: u32, before: bool) -> Hook {
-    let priority = if before { DESTINATION - 1 } else { DESTINATION };
-    Hook { kind: "nat", number, priority }
+/// Where a destination is decided on: before the others of ours, or so many steps `after`.
+pub(super) const fn hook(number: u32, after: i32) -> Hook {
+    Hook { kind: "nat", number, priority: DESTINATION.saturating_add(after) }
 }
 
 pub(super) const fn attachments(table: Table) -> Set {
@@ -132,7 +134,7 @@ pub(super) fn table(table: Table) -> Vec<Request> {
 /// The chains that always stand: name, hook, comment, rules.
 pub(super) fn chains() -> Vec<(&'static str, Hook, &'static str, Vec<Vec<Attributes>>)> {
     let comment = "what is for a port of this machine that leads into a container";
-    let ways = WAYS.map(|(chain, number)| (chain, hook(number, false), comment, rules()));
+    let ways = WAYS.map(|(chain, number)| (chain, hook(number, 0), comment, rules()));
     let input = Hook { kind: "filter", number: libc::NF_INET_LOCAL_IN as u32, priority: 0 };
     let comment = "loopback addresses are for this machine alone";
     Vec::from(ways).into_iter().chain([(LOOPBACK, input, comment, vec![strangers()])]).collect()

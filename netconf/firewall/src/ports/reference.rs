@@ -126,10 +126,9 @@ pub(super) fn del_legacy(Attachment { network, container, .. }: &Attachment) -> 
     let chains = chains(network, container);
     let mut done = Ok(());
     for tool in [false, true].iter().filter_map(|v6| Iptables::legacy(*v6, "nat")) {
-        let change = tool.list("nat").map(|listed| {
-            chains.iter().flat_map(|(chain, from)| listed.removal(chain, from)).collect::<Vec<_>>()
-        });
-        done = done.and(change.and_then(|change| tool.change("nat", &change)));
+        done = done.and(tool.adapt("nat", |listed| {
+            chains.iter().flat_map(|(chain, from)| listed.removal(chain, from)).collect()
+        }));
     }
     done
 }
@@ -163,14 +162,13 @@ pub(super) fn gc_legacy(
 ) -> Result<()> {
     let mut done = Ok(());
     for tool in [false, true].iter().filter_map(|v6| Iptables::legacy(*v6, "nat")) {
-        let change = tool.list("nat").map(|listed| {
+        done = done.and(tool.adapt("nat", |listed| {
             let gone: BTreeSet<_> = listed
                 .rules(DESTINATIONS)
                 .filter_map(|rule| gone(&comment_of(rule)?, network, valid))
                 .collect();
-            gone.iter().flat_map(|chain| listed.removal(chain, DESTINATIONS)).collect::<Vec<_>>()
-        });
-        done = done.and(change.and_then(|change| tool.change("nat", &change)));
+            gone.iter().flat_map(|chain| listed.removal(chain, DESTINATIONS)).collect()
+        }));
     }
     done
 }

@@ -8,6 +8,7 @@ use ipnetwork::IpNetwork;
 use kernel::netfilter::{Request, Socket};
 use kernel::{Error, Result};
 
+use super::later::Later;
 use super::layout::{self, EVERYBODY, PORTS};
 use super::listing::{self, owner_of};
 use super::wanted::{Item, Wanted};
@@ -27,7 +28,7 @@ pub fn del(attachment: &Attachment, wanted: Option<&Wanted>) -> Result<()> {
     let known: Vec<_> = wanted.iter().flat_map(|w| &w.addresses).map(IpNetwork::ip).collect();
     // Each is tried, whatever becomes of the others.
     let done = with_socket_if_any(|socket| {
-        let candidates = wanted.map(Wanted::items).unwrap_or_default();
+        let candidates = wanted.map(|wanted| wanted.items(&Later::default())).unwrap_or_default();
         let ours = own(socket, &owner, candidates.into_iter().map(key_of).collect());
         let theirs = reference::del_with(socket, attachment, &known);
         let (ours, theirs) = (ours?, theirs?);

@@ -9,6 +9,7 @@ use ipnetwork::IpNetwork;
 
 use super::condition::Conditions;
 use super::group::Group;
+use super::later::Later;
 use super::layout::{self, PORTS};
 use crate::nft::{Element, Key, Set};
 use crate::owner;
@@ -142,6 +143,10 @@ pub(super) struct Item {
     pub(super) mapping: Option<Mapping>,
     /// Goes with another one, and does not count.
     pub(super) companion: bool,
+    /// Of a mapping that holds without conditions: where it would be if nobody had it.
+    pub(super) home: Option<(Set, Key)>,
+    /// How many others of the same container have it already.
+    pub(super) level: usize,
 }
 
 impl Wanted {
@@ -168,7 +173,7 @@ impl Wanted {
     }
 
     /// The groups that must be there, but for those of single ports.
-    pub(super) fn groups(&self) -> Vec<Group> {
+    pub(super) fn groups(&self, later: &Later) -> Vec<Group> {
         let mut groups = Vec::new();
         for v6 in [false, true] {
             if self.forwards(v6).next().is_none() {
@@ -176,6 +181,7 @@ impl Wanted {
             }
             groups.extend(self.snat_group(v6));
             groups.extend(self.conditions(v6).cloned().map(Group::Conditional));
+            groups.extend(later.levels(v6).into_iter().map(|level| Group::Later { v6, level }));
         }
         groups
     }
@@ -189,7 +195,7 @@ impl Wanted {
     }
 
     /// All elements but that of the attachment itself. A mapping given twice counts once.
-    pub(super) fn items(&self) -> Vec<Item> {
+    pub(super) fn items(&self, later: &Later) -> Vec<Item> {
         let owner = self.owner();
         let mut items = Vec::new();
         let mut seen = BTreeSet::new();
@@ -202,6 +208,12 @@ impl Wanted {
                 if !seen.insert((set.name.clone(), key.clone())) {
                     continue;
                 }
+                let level = later.of(&set, &key);
+                let home = conditions.is_none().then(|| (set.clone(), key.clone()));
+                let set = match level {
+                    0 => set,
+                    _ => place(mapping, v6, Some(&Group::Later { v6, level })).0,
+                };
                 let element = Element {
                     set,
                     key: key.clone(),
@@ -209,30 +221,36 @@ impl Wanted {
                     to: Some(to),
                     comment: owner.clone(),
                 };
-                let free = conditions.is_none();
-                let companion = false;
-                items.push(Item { element, mapping: free.then_some(*mapping), companion });
-                if free && mapping.address().is_some() {
+                let free = conditions.is_none() && level == 0;
+                let (companion, mapping) = (false, free.then_some(*mapping));
+                items.push(Item { element, mapping, companion, home, level });
+                if let Some(mapping) = mapping.filter(|mapping| mapping.address().is_some()) {
                     let set = layout::specific(PORTS, v6);
-                    let counter = Some(Group::port(mapping, v6).name());
+                    let counter = Some(Group::port(&mapping, v6).name());
                     let element = Element { set, key, counter, to: None, comment: owner.clone() };
-                    items.push(Item { element, mapping: None, companion });
+                    items.push(Item { element, mapping: None, companion, home: None, level });
                 }
             }
             if any {
-                items.extend(self.shared(v6, conditions.as_ref(), &owner));
+                items.extend(self.shared(v6, conditions.as_ref(), &owner, later));
             }
         }
         items
     }
 
     /// The elements that serve all mappings of a family.
-    fn shared(&self, v6: bool, conditions: Option<&Group>, owner: &str) -> Vec<Item> {
+    fn shared(
+        &self,
+        v6: bool,
+        conditions: Option<&Group>,
+        owner: &str,
+        later: &Later,
+    ) -> Vec<Item> {
         let mut items = Vec::new();
         let mut push = |set, key, counter, comment: &str| {
             let companion = comment.is_empty();
             let element = Element { set, key, counter, to: None, comment: comment.to_owned() };
-            items.push(Item { element, mapping: None, companion });
+            items.push(Item { element, mapping: None, companion, home: None, level: 0 });
         };
         if let (Some(group), Some(address)) = (self.snat_group(v6), self.address(v6)) {
             let key = Key::Address(address.ip());
@@ -241,6 +259,12 @@ impl Wanted {
         }
         if let (Some(group), Some(key)) = (conditions, conditional_key(owner, v6)) {
             push(layout::conditional(PORTS), key, Some(group.name()), owner);
+        }
+        for level in later.levels(v6) {
+            if let Some(key) = conditional_key(&format!("{owner} {level}"), v6) {
+                let counter = Some(Group::Later { v6, level }.name());
+                push(layout::conditional(PORTS), key, counter, owner);
+            }
         }
         items
     }

@@ -28,6 +28,7 @@ fn mappings_are_read_as_every_runtime_writes_them() {
     assert_eq!(at("0.0.0.0"), At::Family { v6: false });
     assert_eq!(at("::"), At::Family { v6: true });
     assert_eq!(at("127.0.0.1"), At::One([127, 0, 0, 1].into()));
+    assert_eq!(at("::ffff:127.0.0.1"), At::One([127, 0, 0, 1].into()));
     for nothing in
         [json!(null), json!({}), json!({"portMappings": null}), json!({"PortMappings": []})]
     {
