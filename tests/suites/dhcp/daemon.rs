@@ -19,7 +19,11 @@ fn sigterm_removes_socket_and_pidfile_and_leaves_the_leases() {
     let pidfile = ground.file("dhcp.pid");
     let mut daemon =
         ground.daemon_with(&ground.socket(), &["--pidfile", pidfile.to_str().unwrap()]);
-    assert_eq!(fs::read_to_string(&pidfile).unwrap(), daemon.id().to_string());
+    // It is written when the daemon is sure of its socket.
+    until("the pidfile", || {
+        let text = fs::read_to_string(&pidfile).unwrap_or_default();
+        if text == daemon.id().to_string() { Ok(()) } else { Err(text) }
+    });
     let attached = ground.node.attach(&ground.conf(), &Pod::new());
     assert!(daemon.stop(), "{}", daemon.log());
     assert!(!pidfile.exists() && !ground.socket().exists());
