@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use testkit::{Attachment, Netns, Node, Pod, Snapshot};
 
 use crate::conf::{DUAL, ptp, with};
-use crate::walk::{Fault, obeyed, points};
+use crate::walk::{Fault, obeyed, points, stride};
 
 /// Makes the plugin's configuration for a node.
 pub type Plugin = fn(&Node) -> Value;
@@ -161,7 +161,7 @@ fn ready(plugin: Plugin) -> (Ground, Value, String) {
     (ground, conf, idle)
 }
 
-/// ADD at every point, each in a container of its own.
+/// ADD at every point (see [`stride`]), each in a container of its own.
 pub fn adds(plugin: Plugin) {
     for fault in [Fault::Fail, Fault::Die] {
         let (ground, conf, _) = ready(plugin);
@@ -174,7 +174,7 @@ pub fn adds(plugin: Plugin) {
             node.del(&first).ok();
             count
         };
-        for at in 1..=count {
+        for at in (1..=count).step_by(stride(3)) {
             let what = format!("ADD with {}", fault.order(at));
             let (pod, first) = ground.another();
             let conf = with(conf.clone(), json!({"prevResult": first.result}));
@@ -208,7 +208,7 @@ pub fn dels(plugin: Plugin) {
         let (ground, conf, idle) = ready(plugin);
         let node = &ground.node;
         let count = points(&node.del_call(&ground.attach(&conf)));
-        for at in 1..=count {
+        for at in (1..=count).step_by(stride(3)) {
             let what = format!("DEL with {}", fault.order(at));
             let attached = ground.attach(&conf);
             obeyed(&what, fault, &node.del_call(&attached).fault(&fault.order(at)).run());
@@ -226,7 +226,7 @@ pub fn checks(plugin: Plugin) {
         let node = &ground.node;
         let attached = ground.attach(&conf);
         let before = ground.state();
-        for at in 1..=points(&node.check_call(&attached)) {
+        for at in (1..=points(&node.check_call(&attached))).step_by(stride(3)) {
             let what = format!("CHECK with {}", fault.order(at));
             obeyed(&what, fault, &node.check_call(&attached).fault(&fault.order(at)).run());
             same(&format!("{what} changed"), &before, &ground.state());
@@ -246,7 +246,7 @@ pub fn collections(plugin: Plugin) {
         let conf_there = with(conf.clone(), json!({"prevResult": first.result}));
         node.attach(&conf_there, &pod);
         let count = points(&node.gc_call(&conf, &[&kept]));
-        for at in 1..=count {
+        for at in (1..=count).step_by(stride(3)) {
             let what = format!("GC with {}", fault.order(at));
             node.add(&conf_there, &pod, "eth0").ok();
             let output = node.gc_call(&conf, &[&kept]).fault(&fault.order(at)).run();

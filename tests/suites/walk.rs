@@ -2,7 +2,7 @@
 //! back to what it was.
 
 use serde_json::Value;
-use testkit::{Attachment, Call, Node, Pod, Snapshot};
+use testkit::{Attachment, Call, Feature, Node, Pod, Snapshot};
 
 /// Makes a network's configuration for a node.
 pub type Network = fn(&Node) -> Value;
@@ -21,6 +21,11 @@ impl Fault {
             Self::Die => format!("die:{at}"),
         }
     }
+}
+
+/// Every point; where the processor is emulated, which would take long for all, each `some`-th.
+pub fn stride(some: usize) -> usize {
+    if Feature::Speed.missing().is_some() { some } else { 1 }
 }
 
 /// A node on which the network has been used before, and what it has while nobody does.

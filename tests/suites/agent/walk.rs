@@ -4,20 +4,16 @@
 use std::fs;
 
 use serde_json::json;
-use testkit::{Feature, Snapshot, need};
+use testkit::{Snapshot, need};
 
 use super::ground::{Printed, Site};
 use crate::nodes::each_mode;
 use crate::nodes::ground::Mode;
+use crate::walk::stride;
 
 each_mode! {
     once_at_every_point,
     cleanup_at_every_point,
-}
-
-/// Every point; where the processor is emulated, as wherever IPIP is tested, some.
-fn step() -> usize {
-    if Feature::Speed.missing().is_some() { 9 } else { 1 }
 }
 
 /// A site, and what node 1 has while there is nothing of the network.
@@ -73,7 +69,7 @@ fn once_at_every_point(mode: Mode) {
     let count = points(&site, "once");
     succeeds(&site, "cleanup", "nothing");
     for fault in ["fail", "die"] {
-        for at in (1..=count).step_by(step()) {
+        for at in (1..=count).step_by(stride(9)) {
             let order = format!("{fault}:{at}");
             obeyed(&format!("once with {order}"), &order, &run(&site, "once", &order));
             if at % 2 == 0 {
@@ -98,7 +94,7 @@ fn cleanup_at_every_point(mode: Mode) {
     succeeds(&site, "once", "nothing");
     let count = points(&site, "cleanup");
     for fault in ["fail", "die"] {
-        for at in (1..=count).step_by(step()) {
+        for at in (1..=count).step_by(stride(9)) {
             let order = format!("{fault}:{at}");
             succeeds(&site, "once", &order);
             obeyed(&format!("cleanup with {order}"), &order, &run(&site, "cleanup", &order));
