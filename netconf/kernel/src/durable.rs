@@ -32,8 +32,13 @@ fn put_beside(path: &Path, content: &[u8]) -> io::Result<File> {
     }
     let mut options = File::options();
     let mut file = regular::open(options.write(true).create_new(true).mode(0o600), &beside)?;
-    file.write_all(content)?;
-    Ok(file)
+    match file.write_all(content) {
+        Ok(()) => Ok(file),
+        Err(e) => {
+            let _ = fs::remove_file(beside);
+            Err(e)
+        }
+    }
 }
 
 fn take_place(path: &Path) -> io::Result<()> {

@@ -75,13 +75,14 @@ impl<'a, K: Kind> Attaching<'a, K> {
         let parent = parent::find::<K>(home, options)?;
         let attachment = &ends.call.attachment;
         let record = Record::new(attachment, &ends.netns, K::LINK)?;
+        // Before there is a record of ours to take back: one may be that of another ADD of the attachment.
+        records.write(&record)?;
         undo.push(move || match link::get(&ends.inner, ends.ifname()) {
             // It was there first, made at the same time by another ADD of the attachment, whose record
             // this is, too.
             Ok(Some(link)) if teardown::belongs(&link, attachment, K::LINK) => Ok(()),
             _ => records.discard(attachment),
         });
-        records.write(&record)?;
 
         let new = New {
             name: ends.ifname(),
