@@ -56,6 +56,13 @@ fn the_objects_belong_together() {
         set["spec"]["template"]["metadata"]["labels"]
     );
     assert_eq!(pod["hostNetwork"], true);
+    let image = fs::read_to_string(directory().join("Containerfile")).unwrap();
+    let copied = image.lines().find_map(|line| line.strip_prefix("COPY ")).unwrap();
+    let network: Value = serde_json::from_str(&conflist().1).unwrap();
+    for plugin in network["plugins"].as_array().unwrap() {
+        let kind = plugin["type"].as_str().unwrap();
+        assert!(copied.split(' ').any(|word| word == kind), "{kind} is not in the image");
+    }
 }
 
 #[test]
