@@ -1,11 +1,12 @@
 //! The plan of a network as its description and the node's own network are now, and what the kernel lacks of it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use cni::Error;
 use ipnetwork::IpNetwork;
 use kernel::Socket;
-use kernel::link::Link;
+use kernel::link::{self, Link};
 use kernel::route::{Installed, Route};
 
 use crate::Options;
@@ -101,6 +102,23 @@ impl Planned {
             anothers.iter().any(same)
         };
         changes.retain(|one| !matches!(one, Change::SetRoute(_, route) if is_anothers(route)));
+        // Routes that go from others' links are named by them.
+        let mut names: BTreeMap<u32, Option<String>> = BTreeMap::new();
+        for change in &mut changes {
+            let Change::RemoveRoute(Installed { link: Some(index), .. }, name) = change else {
+                continue;
+            };
+            if known.contains(index) {
+                continue;
+            }
+            if !names.contains_key(index) {
+                let link = link::get_by_index(socket, *index)?;
+                names.insert(*index, link.map(|link| link.name));
+            }
+            if let Some(Some(known)) = names.get(index) {
+                name.clone_from(known);
+            }
+        }
         Ok(changes)
     }
 }

@@ -136,18 +136,14 @@ impl<'h> Links<'h> {
         self.own && self.tunnels().any(|link| link.index == index)
     }
 
-    /// A link's name for the one who reads. That of others' is asked for; one that is gone by now, with its
-    /// routes, is named by its index, as `ip` does.
+    /// A link's name for the one who reads; those of others are known by their index here, as `ip` names
+    /// links that are gone.
     fn name(&self, index: Option<u32>) -> String {
         let Some(index) = index else { return String::new() };
         let Have { underlays, .. } = self.have;
         let mut known = [&underlays.v4, &underlays.v6].into_iter().flatten().chain(self.tunnels());
         known
             .find(|link| link.index == index)
-            .map(|link| link.name.clone())
-            // nix takes libc's null pointer for success, with an empty name.
-            .or_else(|| nix::net::if_::if_indextoname(index).ok()?.into_string().ok())
-            .filter(|name| !name.is_empty())
-            .unwrap_or_else(|| format!("if{index}"))
+            .map_or_else(|| format!("if{index}"), |link| link.name.clone())
     }
 }
