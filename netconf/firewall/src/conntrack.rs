@@ -18,31 +18,33 @@ use kernel::sysctl;
 
 use self::entry::{Entry, Filter};
 use crate::ports::{Protocol, Wanted};
-use crate::socket::{is_absent, with_socket};
+use crate::socket::is_absent;
 
 /// Of so many containers at once connections are removed one container after the other.
 const MOST_REMOVALS: usize = 16;
 
 /// Forgets the connections that were sent on to containers with these addresses, which are gone.
-pub(crate) fn forget_containers(addresses: &BTreeSet<IpAddr>) -> Result<()> {
+pub(crate) fn forget_containers(socket: &mut Socket, addresses: &BTreeSet<IpAddr>) -> Result<()> {
     for v6 in [false, true] {
         let of_family: Vec<_> = addresses.iter().filter(|a| a.is_ipv6() == v6).collect();
-        if of_family.len() <= MOST_REMOVALS && remove(v6, &of_family)? {
+        if of_family.len() <= MOST_REMOVALS && remove(socket, v6, &of_family)? {
             continue;
         }
         let filter = Filter { v6, translated: true, ..Filter::default() };
         if let [address] = of_family[..] {
             let filter = Filter { answers_from: Some(*address), ..filter };
-            forget(&filter, |entry| entry.translated && entry.reply.0.ip() == *address)?;
+            forget(socket, &filter, |entry| entry.translated && entry.reply.0.ip() == *address)?;
         } else if !of_family.is_empty() {
-            forget(&filter, |entry| entry.translated && addresses.contains(&entry.reply.0.ip()))?;
+            forget(socket, &filter, |entry| {
+                entry.translated && addresses.contains(&entry.reply.0.ip())
+            })?;
         }
     }
     Ok(())
 }
 
 /// Has the kernel itself forget what it finds; false where it cannot (before 6.11).
-fn remove(v6: bool, addresses: &[&IpAddr]) -> Result<bool> {
+fn remove(socket: &mut Socket, v6: bool, addresses: &[&IpAddr]) -> Result<bool> {
     if addresses.is_empty() || !are_tracked() {
         return Ok(true);
     }
@@ -51,8 +53,7 @@ fn remove(v6: bool, addresses: &[&IpAddr]) -> Result<bool> {
         Filter { v6, translated: true, answers_from, ..Filter::default() }.removal()
     };
     let requests: Vec<_> = addresses.iter().map(of).collect();
-    let outcomes = with_socket(|socket| socket.run_all(&requests))?;
-    for outcome in outcomes {
+    for outcome in socket.run_all(&requests)? {
         match outcome {
             Err(e) if is_absent(&e) || e.errno() == libc::EOPNOTSUPP => return Ok(false),
             // A kernel that looks for one connection has found none.
@@ -64,11 +65,13 @@ fn remove(v6: bool, addresses: &[&IpAddr]) -> Result<bool> {
 }
 
 /// Forgets the connections that were sent on to these endpoints.
-pub(crate) fn forget_destinations(endpoints: &[SocketAddr]) -> Result<()> {
+pub(crate) fn forget_destinations(socket: &mut Socket, endpoints: &[SocketAddr]) -> Result<()> {
     for v6 in [false, true] {
         if endpoints.iter().any(|endpoint| endpoint.is_ipv6() == v6) {
             let filter = Filter { v6, translated: true, ..Filter::default() };
-            forget(&filter, |entry| entry.translated && endpoints.contains(&entry.reply.0))?;
+            forget(socket, &filter, |entry| {
+                entry.translated && endpoints.contains(&entry.reply.0)
+            })?;
         }
     }
     Ok(())
@@ -77,7 +80,7 @@ pub(crate) fn forget_destinations(endpoints: &[SocketAddr]) -> Result<()> {
 /// Forgets what comes to ports that are wanted and goes elsewhere than it should, of protocols
 /// without connections. (A TCP connection to somebody else is let live. SCTP's are taken for ones
 /// that will be made anew.)
-pub(crate) fn forget_ports(wanted: &Wanted) -> Result<()> {
+pub(crate) fn forget_ports(socket: &mut Socket, wanted: &Wanted) -> Result<()> {
     for v6 in [false, true] {
         for protocol in [Protocol::Udp, Protocol::Sctp] {
             let of = wanted.forwards(v6).filter(|(mapping, _)| mapping.protocol == protocol);
@@ -90,7 +93,7 @@ pub(crate) fn forget_ports(wanted: &Wanted) -> Result<()> {
                 port: same.then_some(first.host_port),
                 ..Filter::default()
             };
-            forget(&filter, |entry| {
+            forget(socket, &filter, |entry| {
                 let Entry { protocol: number, original, reply, .. } = entry;
                 forwards.iter().any(|(mapping, to)| {
                     *number == protocol.number()
@@ -113,20 +116,17 @@ fn are_tracked() -> bool {
     !matches!(tracked.as_str(), "" | "0")
 }
 
-fn forget(filter: &Filter, is_stale: impl Fn(&Entry) -> bool) -> Result<()> {
+fn forget(socket: &mut Socket, filter: &Filter, is_stale: impl Fn(&Entry) -> bool) -> Result<()> {
     if !are_tracked() {
         return Ok(());
     }
-    let done = with_socket(|socket| {
-        let objects = socket.dump(&filter.request())?;
-        let stale = objects.iter().filter_map(Entry::of).filter(is_stale);
-        let requests: Vec<_> = stale.map(|entry| entry.delete()).collect();
-        delete(socket, &requests)
-    });
-    match done {
-        Err(e) if is_absent(&e) => Ok(()),
-        done => done,
-    }
+    let objects = match socket.dump(&filter.request()) {
+        Err(e) if is_absent(&e) => return Ok(()),
+        listed => listed?,
+    };
+    let stale = objects.iter().filter_map(Entry::of).filter(is_stale);
+    let requests: Vec<_> = stale.map(|entry| entry.delete()).collect();
+    delete(socket, &requests)
 }
 
 /// What has gone by itself meanwhile is as it should be.

@@ -6,6 +6,7 @@
 
 mod answer;
 mod attribute;
+mod behind;
 mod request;
 
 use std::io;
@@ -18,6 +19,7 @@ use nix::sys::socket::sockopt::SndBufForce;
 
 use self::answer::{Answer, Part};
 pub use self::attribute::{Attributes, Reader};
+use self::behind::{Behind, behind};
 pub use self::request::{Object, Refusal, Refused, Request};
 use crate::{Error, Result, fault};
 
@@ -41,6 +43,8 @@ pub struct Socket {
     sequence: u32,
     /// What is sure to fit into one datagram.
     largest: usize,
+    /// Once something was deleted.
+    behind: Option<Behind>,
 }
 
 impl Socket {
@@ -55,7 +59,7 @@ impl Socket {
         inner.set_ext_ack(true).map_err(failed)?;
         inner.set_cap_ack(true).map_err(failed)?;
         inner.set_rx_buf_sz(QUEUE).map_err(failed)?;
-        Ok(Self { inner, sequence: 0, largest: SEND })
+        Ok(Self { inner, sequence: 0, largest: SEND, behind: None })
     }
 
     /// Sends all of `batch` as one transaction: it takes effect as a whole or not at all. With
@@ -99,6 +103,9 @@ impl Socket {
         if !refused.is_empty() {
             Err(Refused::new(batch, refused))
         } else if acknowledged {
+            if self.behind.is_none() && batch.iter().any(Request::deletes) {
+                self.behind = behind(self.inner.as_fd());
+            }
             Ok(())
         } else {
             Err(whole(io::Error::from_raw_os_error(libc::EBADMSG)))

@@ -90,7 +90,10 @@ pub fn add(wanted: &Wanted) -> Result<Option<kernel::Error>, Failure> {
         }
         Ok(Ok(Vec::new()))
     })??;
-    let forgotten = conntrack::forget_ports(wanted).and(conntrack::forget_destinations(&forsaken));
+    let forgotten = with_socket(|socket| {
+        let ports = conntrack::forget_ports(socket, wanted);
+        ports.and(conntrack::forget_destinations(socket, &forsaken))
+    });
     Ok(forgotten.err())
 }
 

@@ -11,6 +11,7 @@ use super::reference::{DESTINATIONS, chains};
 use super::wanted::{Mapping, Snat, Wanted};
 use crate::conntrack;
 use crate::iptables::{Iptables, Listing, name, quoted};
+use crate::socket::{is_absent, with_socket};
 
 const NAT: &str = "nat";
 const SET_MARK: &str = "CNI-HOSTPORT-SETMARK";
@@ -39,7 +40,8 @@ pub fn add(wanted: &Wanted, options: &Options) -> Result<Option<kernel::Error>> 
         let tool = Iptables::find(v6)?;
         tool.adapt(NAT, |listed| rules.change(listed))?;
     }
-    Ok(conntrack::forget_ports(wanted).err())
+    let forgotten = with_socket(|socket| conntrack::forget_ports(socket, wanted));
+    Ok(forgotten.err().filter(|error| !is_absent(error)))
 }
 
 /// What is missing, each in words.

@@ -36,7 +36,7 @@ pub fn del(attachment: &Attachment, wanted: Option<&Wanted>) -> Result<()> {
         if theirs {
             led_to.extend(known);
         }
-        conntrack::forget_containers(&led_to)
+        conntrack::forget_containers(socket, &led_to)
     });
     done.map(drop).and(reference::del_legacy(attachment))
 }
@@ -116,7 +116,7 @@ pub fn gc(network: &NetworkName, valid: &BTreeSet<(ContainerId, IfName)>) -> Res
                 Err(e) => done = done.and(Err(e)),
             }
         }
-        done.and(conntrack::forget_containers(&led_to))
+        done.and(conntrack::forget_containers(socket, &led_to))
             .and(reference::gc_with(socket, network, valid))
     });
     done.map(drop).and(reference::gc_legacy(network, valid))

@@ -13,6 +13,9 @@ const BATCH_END: u16 = 17;
 const BATCH_GENERATION: u16 = 1;
 /// `NFNL_SUBSYS_NFTABLES`, to which all batches go.
 const NFTABLES: u16 = 10;
+/// `NFT_MSG_DELTABLE`, `DELCHAIN`, `DELRULE`, `DELSET`, `DELSETELEM`, `DELOBJ` and `DELFLOWTABLE`
+/// (`linux/netfilter/nf_tables.h`).
+const DELETIONS: [u16; 7] = [2, 5, 8, 11, 14, 20, 24];
 
 /// One message to netfilter, and its description for the errors that speak of it.
 #[derive(Clone, Debug)]
@@ -61,6 +64,11 @@ impl Request {
 
     pub(super) fn attributes(&self) -> &Attributes {
         &self.attributes
+    }
+
+    /// Whether it deletes something from the ruleset, which the kernel frees some time later.
+    pub(super) fn deletes(&self) -> bool {
+        self.kind >> 8 == NFTABLES && DELETIONS.contains(&(self.kind & 0xff))
     }
 
     pub(super) fn write(&self, into: &mut Vec<u8>, flags: i32, sequence: u32) -> io::Result<()> {
