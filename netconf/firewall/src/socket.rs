@@ -1,9 +1,10 @@
 //! The socket that a thread keeps.
 //!
 //! Closing a socket to netfilter soon after something was deleted waits, ten milliseconds and
-//! more, until the kernel has freed what was deleted (`nft_rcv_nl_event`). Kept open, it is closed
+//! more, until the kernel has freed what was deleted (`nft_rcv_nl_event`). Where it may make an
+//! io_uring, `kernel::netfilter` leaves that to the kernel; where not, a socket that is kept is closed
 //! when the process ends, and the freeing goes on beside whatever is done until then, such as the
-//! removal of a link.
+//! removal of a link. A second socket beside it would be closed early and wait: who has one hands it on.
 
 use std::cell::RefCell;
 use std::os::unix::fs::MetadataExt as _;
