@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use kernel::{MacAddr, durable, regular};
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::inside::Kept;
-use super::message::Client;
+use super::message;
 use crate::lease::Lease;
 use crate::talk::Holder;
 
@@ -33,9 +33,17 @@ pub struct Record {
     /// The lease, while there is one.
     pub granted: Option<Granted>,
     /// The address that is asked for when there is none.
-    pub wish: Option<Ipv4Addr>,
+    pub wish: Option<IpAddr>,
     /// Routes that others made and that went with an address.
     pub kept: Vec<Kept>,
+}
+
+/// What a client says of itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Client {
+    V4(message::v4::Client),
+    V6(message::v6::Client),
 }
 
 /// A lease and since when, in milliseconds since the boot.
@@ -43,7 +51,9 @@ pub struct Record {
 pub struct Granted {
     pub lease: Lease,
     pub since: u64,
-    pub neighbour: MacAddr,
+    /// The neighbour that leads to the server; DHCPv6 asks a group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub neighbour: Option<MacAddr>,
 }
 
 impl Record {
