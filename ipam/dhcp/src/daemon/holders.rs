@@ -13,7 +13,7 @@ use self::entry::{Entry, Fate};
 use super::clients::Clients;
 use super::events::{Events, now};
 use super::flags::Flags;
-use super::inside::{Ear, Inside};
+use super::inside::Inside;
 use super::machine::{Effect, Machine, Moment, Patience};
 use super::message;
 use super::record::{self, Client, Record};
