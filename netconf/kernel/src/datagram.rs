@@ -27,8 +27,7 @@ impl Datagrams {
             Error::new("open a UDP socket on", format_args!("{} port {port}", link.name), e)
         };
         fault::point("open a UDP socket").map_err(fail)?;
-        let socket =
-            UdpSocket::bind(SocketAddrV6::new(own, port, 0, link.index)).map_err(fail)?;
+        let socket = UdpSocket::bind(SocketAddrV6::new(own, port, 0, link.index)).map_err(fail)?;
         socket.set_nonblocking(true).map_err(fail)?;
         Ok(Self { socket, index: link.index, name: link.name.clone() })
     }

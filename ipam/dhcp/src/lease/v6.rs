@@ -71,9 +71,9 @@ impl Times {
         let whole = if preferred == 0 { valid } else { preferred };
         let part = |tenths: u32| match whole {
             NEVER => NEVER,
-            seconds => (seconds / 10).saturating_mul(tenths).saturating_add(
-                (seconds % 10).saturating_mul(tenths) / 10,
-            ),
+            seconds => (seconds / 10)
+                .saturating_mul(tenths)
+                .saturating_add((seconds % 10).saturating_mul(tenths) / 10),
         };
         let rebinding = if t2 > 0 && t2 <= valid { t2 } else { part(8) };
         let fits = t1 > 0 && (t1 < valid || valid == NEVER);

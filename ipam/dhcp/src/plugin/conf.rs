@@ -155,9 +155,8 @@ impl Conf {
         }
         let mut families = Vec::new();
         for (n, name) in names.iter().enumerate() {
-            let wrong = |why: &str| {
-                Error::config(&format!("{KEY}[{n}]"), format_args!("{name:?}"), why)
-            };
+            let wrong =
+                |why: &str| Error::config(&format!("{KEY}[{n}]"), format_args!("{name:?}"), why);
             let family = match name.as_str() {
                 "ipv4" => Family::Ipv4,
                 "ipv6" => Family::Ipv6,

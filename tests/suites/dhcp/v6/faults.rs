@@ -9,7 +9,10 @@ use crate::walk::{Fault, points};
 fn an_add_that_fails_or_dies_at_any_point_leaves_nothing_after_a_del() {
     testkit::need!(DhcpServer, Speed);
     let ground = Ground::with_ipv6();
-    let _server = ground.dnsmasq("fd00:5::1:0,fd00:5::1:ffff,64,120", &["--dhcp-lease-max=1000", "--dhcp-range=10.5.0.50,10.5.0.199,2m"]);
+    let _server = ground.dnsmasq(
+        "fd00:5::1:0,fd00:5::1:ffff,64,120",
+        &["--dhcp-lease-max=1000", "--dhcp-range=10.5.0.50,10.5.0.199,2m"],
+    );
     let daemon = ground.daemon();
     let (node, conf) = (&ground.node, ground.conf_of(&["ipv4", "ipv6"]));
     let counted = Pod::new();
@@ -38,7 +41,10 @@ fn an_add_that_fails_or_dies_at_any_point_leaves_nothing_after_a_del() {
 fn a_daemon_that_fails_or_dies_at_any_point_serves_the_next_add() {
     testkit::need!(DhcpServer, Speed);
     let ground = Ground::with_ipv6();
-    let _server = ground.dnsmasq("fd00:5::1:0,fd00:5::1:ffff,64,120", &["--dhcp-lease-max=1000", "--dhcp-range=10.5.0.50,10.5.0.199,2m"]);
+    let _server = ground.dnsmasq(
+        "fd00:5::1:0,fd00:5::1:ffff,64,120",
+        &["--dhcp-lease-max=1000", "--dhcp-range=10.5.0.50,10.5.0.199,2m"],
+    );
     let (node, conf) = (&ground.node, ground.conf_of(&["ipv4", "ipv6"]));
     let count = {
         let file = ground.file("points");

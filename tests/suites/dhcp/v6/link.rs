@@ -9,9 +9,9 @@ use crate::dhcp::ground::Ground;
 /// A pod with an interface that no plugin has prepared, and that is down.
 fn unprepared(ground: &Ground) -> Pod {
     let pod = Pod::new();
-    ground.node.batch(
-        "link add w0 type veth peer name w1\nlink set w0 master br0\nlink set w0 up\n",
-    );
+    ground
+        .node
+        .batch("link add w0 type veth peer name w1\nlink set w0 master br0\nlink set w0 up\n");
     ground.node.move_link("w1", &pod);
     pod.run(&["ip", "link", "set", "w1", "name", "eth0"]);
     pod

@@ -100,10 +100,9 @@ fn the_resolvers_of_both_families_are_in_the_result() {
     let _server = ground.dnsmasq(RANGE6, &options);
     let _daemon = ground.daemon();
     let (pods, both) = ([Pod::new(), Pod::new()], ["10.5.0.53", "fd00:5::53"]);
-    for (pod, (families, order)) in pods.iter().zip([
-        (["ipv4", "ipv6"], both),
-        (["ipv6", "ipv4"], [both[1], both[0]]),
-    ]) {
+    for (pod, (families, order)) in
+        pods.iter().zip([(["ipv4", "ipv6"], both), (["ipv6", "ipv4"], [both[1], both[0]])])
+    {
         let attached = ground.node.attach(&ground.conf_of(&families), pod);
         assert_eq!(attached.result["dns"]["nameservers"], json!(order));
         assert_eq!(attached.result["dns"]["domain"], "c.example");

@@ -106,10 +106,7 @@ impl Entry {
             .and_then(|kept| inside.install(&lease, self.record.priority, &kept));
         self.record.kept.clear();
         match moved {
-            Ok(()) => log(
-                &holder,
-                format_args!("the interface has got another lease: {lease}"),
-            ),
+            Ok(()) => log(&holder, format_args!("the interface has got another lease: {lease}")),
             Err(e) => log(&holder, e),
         }
         if let Err(e) = self.record.write(&flags.state) {
@@ -120,7 +117,13 @@ impl Entry {
 
     /// The address must not be used any more. The interface stays up: other addresses are its own,
     /// and the next lease is asked for through it.
-    pub(super) fn lost(&mut self, flags: &Flags, lease: &Lease, why: &str, inside: Option<&Inside>) {
+    pub(super) fn lost(
+        &mut self,
+        flags: &Flags,
+        lease: &Lease,
+        why: &str,
+        inside: Option<&Inside>,
+    ) {
         let holder = &self.record.holder;
         log(holder, format_args!("lost {}: {why}", lease.cidr()));
         let mut found = None;

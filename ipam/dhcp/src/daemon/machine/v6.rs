@@ -215,9 +215,7 @@ impl Machine {
         match reply.lease(Some(address)) {
             // The server may grant another one; that it takes ours away, it has to say.
             Ok(lease) if lease.address == address || reply.withdraws(address) => self.grant(lease),
-            Ok(lease) => {
-                self.refuse("a reply", reply, &format!("it is about {}", lease.address))
-            }
+            Ok(lease) => self.refuse("a reply", reply, &format!("it is about {}", lease.address)),
             Err(refused) if refused.code == Some(status::NO_BINDING) => {
                 self.request(now, address, reply.server.clone())
             }
@@ -263,8 +261,7 @@ impl Machine {
         let next = now + self.renewal_pause();
         self.phase = Phase::Keeping { rebinding: rebinds, next, listens: true };
         let Lease { address, server, .. } = held.lease.clone();
-        let asked =
-            if rebinds { Asked::Rebind(address) } else { Asked::Renew { address, server } };
+        let asked = if rebinds { Asked::Rebind(address) } else { Asked::Renew { address, server } };
         self.due = next.min(now + self.patience.answer).min(deadline);
         self.send(now, &asked)
     }

@@ -103,7 +103,12 @@ impl Client {
         address.map(|addr| {
             // The times are the server's to choose (section 21.6).
             let opts = DhcpOptions::new();
-            inner.insert(DhcpOption::IAAddr(IAAddr { addr, preferred_life: 0, valid_life: 0, opts }));
+            inner.insert(DhcpOption::IAAddr(IAAddr {
+                addr,
+                preferred_life: 0,
+                valid_life: 0,
+                opts,
+            }));
         });
         options.insert(DhcpOption::IANA(IANA { id: ASSOCIATION, t1: 0, t2: 0, opts: inner }));
         if kind != MessageType::Release {
@@ -248,7 +253,9 @@ impl Reply {
                 refused = why;
             } else if !is_hosts(one.address) {
                 refused = no(&format!("{} is no host's address", one.address));
-            } else if let Some(times) = self.times(association, one) {
+            } else if let Some(times) =
+                Times::of(association.t1, association.t2, one.preferred, one.valid)
+            {
                 granted.push((one.address, times));
             } else {
                 refused = no(&format!(
@@ -268,11 +275,6 @@ impl Reply {
             server: self.server.clone(),
             times: *times,
         })
-    }
-
-    #[expect(clippy::unused_self, reason = "it reads as one with `lease`")]
-    fn times(&self, association: &Association, one: &Address) -> Option<Times> {
-        Times::of(association.t1, association.t2, one.preferred, one.valid)
     }
 
     /// True when the server says of an address that it must not be used any more.
@@ -302,6 +304,25 @@ impl Association {
             }
         }
         Some((id? == ASSOCIATION).then_some(association))
+    }
+}
+
+#[cfg(test)]
+impl Association {
+    /// One of these addresses, with their preferred and valid times, and this status.
+    pub fn of(addresses: &[(Ipv6Addr, u32, u32)], code: Option<u16>) -> Self {
+        let address = |&(address, preferred, valid): &(Ipv6Addr, u32, u32)| Address {
+            address,
+            preferred,
+            valid,
+            status: None,
+        };
+        Self {
+            t1: 0,
+            t2: 0,
+            status: code.map(|code| Status { code, text: String::new() }),
+            addresses: addresses.iter().map(address).collect(),
+        }
     }
 }
 
