@@ -177,10 +177,10 @@ struct Question<'a> {
 
 impl<'a> Question<'a> {
     fn ask(socket: &'a Path, request: &Request) -> Result<Self, Error> {
-        let asking = |e| failed("asking", socket, e);
+        let asking = |e: io::Error| failed("asking", socket, &e);
         kernel::fault::point("ask the dhcp daemon").map_err(asking)?;
         let mut stream =
-            UnixStream::connect(socket).map_err(|e| failed("connecting to", socket, e))?;
+            UnixStream::connect(socket).map_err(|e| failed("connecting to", socket, &e))?;
         if !matches!(request, Request::Add(_)) {
             stream
                 .set_read_timeout(Some(PATIENCE))
@@ -194,7 +194,7 @@ impl<'a> Question<'a> {
     }
 
     fn answer(self) -> Result<Answer, Error> {
-        let hearing = |e| failed("hearing", self.socket, e);
+        let hearing = |e: io::Error| failed("hearing", self.socket, &e);
         let mut answer = Vec::new();
         BufReader::new(self.stream)
             .take(LONGEST_LINE as u64)
@@ -204,7 +204,7 @@ impl<'a> Question<'a> {
             return Err(hearing(io::Error::other("it ended before it had answered")));
         }
         serde_json::from_slice(&answer).map_err(|e| {
-            let error = failed("understanding", self.socket, e.into());
+            let error = failed("understanding", self.socket, &e.into());
             Error { details: String::new(), ..error }.details(
                 "plugin and daemon have to be of the same kind: is that the reference's daemon?",
             )
@@ -212,7 +212,7 @@ impl<'a> Question<'a> {
     }
 }
 
-fn failed(what: &str, socket: &Path, e: io::Error) -> Error {
+fn failed(what: &str, socket: &Path, e: &io::Error) -> Error {
     Error::new(Code::TRY_AGAIN, format!("{what} the dhcp daemon at {}: {e}", socket.display()))
         .details("start it with `dhcp daemon`; ipam.daemonSocketPath says where it listens")
 }

@@ -195,7 +195,7 @@ impl Ground {
     }
 
     /// Kea for IPv6, the same; `more` is merged into its configuration of the subnet.
-    pub fn kea6(&self, pool: &str, seconds: u32, more: Value) -> Process {
+    pub fn kea6(&self, pool: &str, seconds: u32, more: &Value) -> Process {
         let mut subnet = json!({"id": 1, "subnet": "fd00:5::/64", "interface": "up1",
             "pools": [{"pool": pool}]});
         subnet.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());

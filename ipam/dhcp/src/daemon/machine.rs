@@ -65,35 +65,30 @@ impl Machine {
         granted: Option<&Granted>,
         wish: Option<IpAddr>,
     ) -> Self {
-        let since = |granted: &Granted| Duration::from_millis(granted.since);
-        match client {
-            Client::V4(client) => Self::V4(match granted.map(|g| (g, &g.lease)) {
-                Some((granted, Lease::V4(lease))) => {
-                    let neighbour = granted.neighbour.unwrap_or(MacAddr([0xff; 6]));
-                    let held = v4::Held { lease: lease.clone(), since: since(granted), neighbour };
-                    v4::Machine::resume(client, patience, seed, now, held)
-                }
-                _ => {
-                    let wish = wish.and_then(|wish| match wish {
-                        IpAddr::V4(wish) => Some(wish),
-                        IpAddr::V6(_) => None,
-                    });
-                    v4::Machine::seek(client, patience, seed, now, wish)
-                }
-            }),
-            Client::V6(client) => Self::V6(match granted.map(|g| (g, &g.lease)) {
-                Some((granted, Lease::V6(lease))) => {
-                    let held = v6::Held { lease: lease.clone(), since: since(granted) };
-                    v6::Machine::resume(client, patience, seed, now, held)
-                }
-                _ => {
-                    let wish = wish.and_then(|wish| match wish {
-                        IpAddr::V6(wish) => Some(wish),
-                        IpAddr::V4(_) => None,
-                    });
-                    v6::Machine::seek(client, patience, seed, now, wish)
-                }
-            }),
+        let held = granted.map(|granted| (&granted.lease, Duration::from_millis(granted.since)));
+        match (client, held, wish) {
+            (Client::V4(client), Some((Lease::V4(lease), since)), _) => {
+                let neighbour = granted.and_then(|granted| granted.neighbour);
+                let neighbour = neighbour.unwrap_or(MacAddr([0xff; 6]));
+                let held = v4::Held { lease: lease.clone(), since, neighbour };
+                Self::V4(v4::Machine::resume(client, patience, seed, now, held))
+            }
+            (Client::V4(client), _, Some(IpAddr::V4(wish))) => {
+                Self::V4(v4::Machine::seek(client, patience, seed, now, Some(wish)))
+            }
+            (Client::V4(client), ..) => {
+                Self::V4(v4::Machine::seek(client, patience, seed, now, None))
+            }
+            (Client::V6(client), Some((Lease::V6(lease), since)), _) => {
+                let held = v6::Held { lease: lease.clone(), since };
+                Self::V6(v6::Machine::resume(client, patience, seed, now, held))
+            }
+            (Client::V6(client), _, Some(IpAddr::V6(wish))) => {
+                Self::V6(v6::Machine::seek(client, patience, seed, now, Some(wish)))
+            }
+            (Client::V6(client), ..) => {
+                Self::V6(v6::Machine::seek(client, patience, seed, now, None))
+            }
         }
     }
 

@@ -15,7 +15,7 @@ fn join(pod: &Pod) {
 fn a_short_lease_is_renewed_and_the_container_sees_nothing_of_it() {
     testkit::need!(DhcpServer);
     let ground = Ground::with_ipv6();
-    let server = ground.kea6("fd00:5::50 - fd00:5::50", 4, json!({}));
+    let server = ground.kea6("fd00:5::50 - fd00:5::50", 4, &json!({}));
     let _daemon = ground.daemon();
     let (node, pod) = (&ground.node, Pod::new());
     let attached = node.attach(&ground.conf_of(&["ipv6"]), &pod);
@@ -35,7 +35,7 @@ fn a_short_lease_is_renewed_and_the_container_sees_nothing_of_it() {
 fn a_server_that_grants_at_once_is_taken_at_its_word() {
     testkit::need!(DhcpServer);
     let ground = Ground::with_ipv6();
-    let server = ground.kea6("fd00:5::50 - fd00:5::50", 40, json!({"rapid-commit": true}));
+    let server = ground.kea6("fd00:5::50 - fd00:5::50", 40, &json!({"rapid-commit": true}));
     let _daemon = ground.daemon();
     let (node, pod) = (&ground.node, Pod::new());
     let attached = node.attach(&ground.conf_of(&["ipv6"]), &pod);
@@ -50,7 +50,7 @@ fn a_server_that_grants_at_once_is_taken_at_its_word() {
 fn a_server_without_addresses_is_named_by_its_own_word() {
     testkit::need!(DhcpServer);
     let ground = Ground::with_ipv6();
-    let _server = ground.kea6("fd00:5::50 - fd00:5::50", 40, json!({}));
+    let _server = ground.kea6("fd00:5::50 - fd00:5::50", 40, &json!({}));
     let socket = ground.socket();
     let _daemon = ground.daemon_with(&socket, &["-resendtimeout", "1500ms"]);
     let (node, pods) = (&ground.node, [Pod::new(), Pod::new()]);
@@ -68,7 +68,7 @@ fn a_server_without_addresses_is_named_by_its_own_word() {
 fn when_the_server_is_gone_the_address_goes_and_another_servers_comes_in_its_place() {
     testkit::need!(DhcpServer);
     let ground = Ground::with_ipv6();
-    let mut server = ground.kea6("fd00:5::50 - fd00:5::50", 4, json!({}));
+    let mut server = ground.kea6("fd00:5::50 - fd00:5::50", 4, &json!({}));
     let mut daemon = ground.daemon();
     let (node, pod) = (&ground.node, Pod::new());
     let attached = node.attach(&ground.conf_of(&["ipv6"]), &pod);
@@ -81,7 +81,7 @@ fn when_the_server_is_gone_the_address_goes_and_another_servers_comes_in_its_pla
     // One daemon's crash later it is still wanted.
     daemon.kill();
     let daemon = ground.daemon();
-    let _server = ground.kea6("fd00:5::77 - fd00:5::77", 40, json!({}));
+    let _server = ground.kea6("fd00:5::77 - fd00:5::77", 40, &json!({}));
     tells(&daemon, "fd00:5::77/128", 0);
     has(&pod, &["fd00:5::77/128", "fd00:77::7/64"]);
     assert!(ping(&pod, SERVER6));
@@ -94,7 +94,7 @@ fn when_the_server_is_gone_the_address_goes_and_another_servers_comes_in_its_pla
 fn a_server_that_has_forgotten_the_lease_is_asked_for_another_which_replaces_the_first() {
     testkit::need!(DhcpServer);
     let ground = Ground::with_ipv6();
-    let mut server = ground.kea6("fd00:5::50 - fd00:5::50", 12, json!({}));
+    let mut server = ground.kea6("fd00:5::50 - fd00:5::50", 12, &json!({}));
     let daemon = ground.daemon();
     let (node, pod) = (&ground.node, Pod::new());
     let attached = node.attach(&ground.conf_of(&["ipv6"]), &pod);
@@ -102,7 +102,7 @@ fn a_server_that_has_forgotten_the_lease_is_asked_for_another_which_replaces_the
     join(&pod);
     server.kill();
     // It knows nothing of the lease, and has no such address to give.
-    let _server = ground.kea6("fd00:5::90 - fd00:5::90", 40, json!({}));
+    let _server = ground.kea6("fd00:5::90 - fd00:5::90", 40, &json!({}));
     tells(&daemon, "fd00:5::90/128", 0);
     has(&pod, &["fd00:5::90/128"]);
     assert!(ping(&pod, SERVER6));
@@ -114,7 +114,7 @@ fn a_server_that_has_forgotten_the_lease_is_asked_for_another_which_replaces_the
 fn another_server_takes_a_lease_over_when_its_own_is_gone() {
     testkit::need!(DhcpServer);
     let ground = Ground::with_ipv6();
-    let mut server = ground.kea6("fd00:5::50 - fd00:5::50", 12, json!({}));
+    let mut server = ground.kea6("fd00:5::50 - fd00:5::50", 12, &json!({}));
     let daemon = ground.daemon();
     let (node, pod) = (&ground.node, Pod::new());
     let attached = node.attach(&ground.conf_of(&["ipv6"]), &pod);
@@ -138,7 +138,7 @@ fn another_server_takes_a_lease_over_when_its_own_is_gone() {
 fn a_container_that_is_gone_ends_its_leases() {
     testkit::need!(DhcpServer);
     let ground = Ground::with_ipv6();
-    let _server = ground.kea6("fd00:5::50 - fd00:5::59", 4, json!({}));
+    let _server = ground.kea6("fd00:5::50 - fd00:5::59", 4, &json!({}));
     let daemon = ground.daemon();
     let mut pod = Pod::new();
     let attached = ground.node.attach(&ground.conf_of(&["ipv6"]), &pod);
@@ -157,7 +157,7 @@ fn a_daemon_that_was_killed_keeps_the_leases_of_both_families_and_renews_them() 
     let ground = Ground::with_ipv6();
     let servers = [
         ground.kea("10.5.0.50 - 10.5.0.59", 20),
-        ground.kea6("fd00:5::50 - fd00:5::59", 20, json!({})),
+        ground.kea6("fd00:5::50 - fd00:5::59", 20, &json!({})),
     ];
     let mut daemon = ground.daemon();
     let node = &ground.node;

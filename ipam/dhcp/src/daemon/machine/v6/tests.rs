@@ -316,7 +316,7 @@ fn without_anybody_who_waits_it_listens_only_now_and_then() {
 fn a_server_may_say_how_seldom_it_is_to_be_asked() {
     let mut machine = Machine::seek(client(), patience(), 42, at(0), None);
     machine.on_time(at(0));
-    let seldom = Some(Duration::from_secs(3600));
+    let seldom = Some(Duration::from_hours(1));
     let none = refusal(&machine, Said::Advertise, status::NO_ADDRESSES);
     machine.on_reply(&Reply { longest_pause: seldom, ..none }, at(0));
     let (mut moment, mut asked) = (at(0), 0);
