@@ -15,6 +15,10 @@ pub const SERVER: &str = "10.5.0.1";
 /// Its address where the network has IPv6.
 pub const SERVER6: &str = "fd00:5::1";
 
+/// Of the servers of IPv6 that are to be taken for one: what dnsmasq takes as `--dhcp-duid`.
+pub const DUID: &str = "4711,01:02:03:04:05";
+const ENTERPRISE: u32 = 4711;
+
 /// A process, killed when the value goes.
 #[derive(Debug)]
 pub struct Process {
@@ -147,8 +151,13 @@ impl Ground {
         command
     }
 
-    /// dnsmasq with this range and these further options.
+    /// dnsmasq with this range and these further options, which takes all leases of the link for its own.
     pub fn dnsmasq(&self, range: &str, options: &[&str]) -> Process {
+        self.dnsmasq_beside_others(range, &[&["--dhcp-authoritative"], options].concat())
+    }
+
+    /// dnsmasq with this range and these further options.
+    pub fn dnsmasq_beside_others(&self, range: &str, options: &[&str]) -> Process {
         let mut command = Command::new("dnsmasq");
         command.args([
             "--keep-in-foreground",
@@ -159,7 +168,6 @@ impl Ground {
             "--interface=up1",
             "--bind-interfaces",
             "--no-ping",
-            "--dhcp-authoritative",
             "--log-dhcp",
             "--log-facility=-",
         ]);
@@ -202,7 +210,8 @@ impl Ground {
         let conf = json!({"Dhcp6": {
             "interfaces-config": {"interfaces": ["up1"]},
             "lease-database": {"type": "memfile", "persist": false},
-            "server-id": {"type": "LL", "persist": false},
+            "server-id": {"type": "EN", "enterprise-id": ENTERPRISE, "identifier": "0102030405",
+                "persist": false},
             "preferred-lifetime": seconds, "valid-lifetime": seconds,
             "renew-timer": seconds / 4, "rebind-timer": seconds / 2,
             "option-data": [{"name": "dns-servers", "data": "fd00:5::53"}],

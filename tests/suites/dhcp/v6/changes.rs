@@ -4,7 +4,7 @@ use serde_json::json;
 use testkit::{Pod, ping};
 
 use crate::agent::ground::until;
-use crate::dhcp::ground::{Ground, SERVER6, has, tells};
+use crate::dhcp::ground::{DUID, Ground, SERVER6, has, tells};
 
 /// The way to the server, which a router would tell.
 fn join(pod: &Pod) {
@@ -108,6 +108,32 @@ fn a_server_that_has_forgotten_the_lease_is_asked_for_another_which_replaces_the
     assert!(ping(&pod, SERVER6));
     node.check(&attached).fails().is(103, &["fd00:5::90/128"]);
     node.del(&attached).ok();
+}
+
+#[test]
+fn a_server_that_says_that_it_has_no_binding_is_asked_for_one() {
+    testkit::need!(DhcpServer);
+    let ground = Ground::with_ipv6();
+    let mut server = ground.kea6("fd00:5::50 - fd00:5::50", 12, &json!({}));
+    let daemon = ground.daemon();
+    let (node, pod) = (&ground.node, Pod::new());
+    let attached = node.attach(&ground.conf_of(&["ipv6"]), &pod);
+    server.kill();
+    let duid = format!("--dhcp-duid={DUID}");
+    let server = ground.dnsmasq_beside_others("fd00:5::10,fd00:5::99,64,120", &[&duid]);
+    tells(&server, "DHCPRENEW(", 0);
+    tells(&server, "DHCPREQUEST(", 0);
+    until("a lease of the new server's time", || {
+        let lease = &ground.leases()[0];
+        let end = &lease["granted"]["lease"]["times"]["end"];
+        if *end == 120 { Ok(()) } else { Err(format!("{lease}: {}{}", daemon.log(), server.log())) }
+    });
+    assert!(server.log().contains("no binding found"), "{}", server.log());
+    assert!(!daemon.log().contains("lost"), "{}", daemon.log());
+    assert_eq!(pod.addresses("eth0"), attached.addresses());
+    node.check(&attached).ok();
+    node.del(&attached).ok();
+    assert!(ground.leases().is_empty());
 }
 
 #[test]
