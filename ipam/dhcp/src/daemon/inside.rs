@@ -52,7 +52,8 @@ pub struct Kept {
 }
 
 impl Inside {
-    /// The interface for which an ADD asks, set up: nothing can be said through one that is down.
+    /// The interface for which an ADD asks, set up: nothing can be said through one that is down, or has
+    /// no IPv6.
     pub fn of_add(path: &Path, ifname: &str, family: Family) -> Result<(Self, u64), Error> {
         let Some(netns) = Netns::find(path)? else {
             return Err(Error::new(
@@ -84,6 +85,7 @@ impl Inside {
             ));
         };
         if family == Family::Ipv6 {
+            // Some runtimes switch it off in every container; whoever asks for such an address wants it.
             netns.enter(|| sysctl::ensure(&format!("ipv6/conf/{ifname}/disable_ipv6"), "0"))?;
         }
         if !found.up {
