@@ -115,14 +115,14 @@ reference() {
 # daemons: the servers that tests talk to. Installed, these packages would start them on this machine, and one is a firewall. So
 # what is missing is unpacked, and $DAEMONS is a /usr to be laid over the own one in a mount namespace; else it is empty.
 daemons() {
-  local names=(etcd etcdctl dnsmasq kea-dhcp4 firewalld dbus-daemon systemd-analyze) name wanting=0
+  local names=(etcd etcdctl dnsmasq kea-dhcp4 kea-dhcp6 firewalld dbus-daemon systemd-analyze) name wanting=0
   for name in "${names[@]}"; do command -v "$name" >/dev/null || wanting=1; done
   DAEMONS=''
   if [ $wanting = 1 ]; then
     command -v apt-get >/dev/null || die "needs ${names[*]}"
     once lists fetch_lists
-    once daemons unpack daemons "$release" etcd-server etcd-client dnsmasq-base kea-dhcp4-server firewalld dbus-daemon systemd
-    DAEMONS=$cache/tree/daemons/usr
+    once servers unpack servers "$release" etcd-server etcd-client dnsmasq-base kea-dhcp4-server kea-dhcp6-server firewalld dbus-daemon systemd
+    DAEMONS=$cache/tree/servers/usr
   fi
   export DAEMONS
 }

@@ -10,4 +10,5 @@ mod ground;
 mod options;
 mod restarts;
 mod units;
+mod v6;
 mod verbs;

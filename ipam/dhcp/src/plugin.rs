@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use cni::{AddResult, Call, Code, Error, GcCall, Plugin, StatusCall};
 
-use crate::lease::Lease;
+use crate::lease::{Family, Lease};
 use crate::talk::{Answer, Holder, LONGEST_LINE, Request, Wanted};
 use conf::Conf;
 
@@ -20,8 +20,10 @@ pub struct Dhcp;
 impl Plugin for Dhcp {
     const NAME: &'static str = "dhcp";
 
+    /// All families are asked for at once, and all have to be had: else the others are given back.
     fn add(&self, call: &Call) -> Result<AddResult, Error> {
         let conf = Conf::read(&call.conf)?;
+        let families = conf.families()?;
         let wanted = Wanted {
             holder: Holder::from(&call.attachment),
             netns: call.netns()?.to_owned(),
@@ -29,9 +31,16 @@ impl Plugin for Dhcp {
             request: conf.request()?,
             priority: conf.priority()?,
         };
-        let priority = wanted.priority;
-        let lease = lease(ask(&conf.socket(), &Request::Add(wanted))?)?;
-        Ok(lease.result(priority))
+        let (socket, priority) = (conf.socket(), wanted.priority);
+        let [family] = families[..] else {
+            return both(&socket, &wanted, &families).inspect_err(|_| {
+                // What it has of them, and what it waits for. Where nobody answers, the DEL that
+                // follows a failed ADD does the same.
+                let _ = ask(&socket, &Request::Del(wanted.holder.clone()));
+            });
+        };
+        let wanted = Wanted { holder: wanted.holder.of(family), ..wanted };
+        Ok(lease(family, ask(&socket, &Request::Add(wanted))?)?.result(priority))
     }
 
     /// The lease is given back. Where no daemon is there, nobody can: the server takes it back when it
@@ -54,27 +63,16 @@ impl Plugin for Dhcp {
         }
     }
 
-    /// The daemon holds a lease, and it is the one that the previous result tells. Code 103.
+    /// The daemon holds a lease of each family, and they are those that the previous result tells. Code
+    /// 103.
     fn check(&self, call: &Call) -> Result<(), Error> {
         let conf = Conf::read(&call.conf)?;
-        let holder = Holder::from(&call.attachment);
-        let lease = lease(ask(&conf.socket(), &Request::Check(holder))?)?;
-        let told = call.prev_result.iter().flat_map(|result| &result.ips);
-        let told: Vec<_> = told.filter(|ip| ip.address.is_ipv4()).map(|ip| ip.address).collect();
-        if told.contains(&lease.cidr()) {
-            return Ok(());
+        for family in conf.families()? {
+            let holder = Holder::from(&call.attachment).of(family);
+            let lease = lease(family, ask(&conf.socket(), &Request::Check(holder))?)?;
+            compare(call, &lease)?;
         }
-        let told: Vec<String> = told.iter().map(ToString::to_string).collect();
-        let told = if told.is_empty() { "no IPv4 address".to_owned() } else { told.join(", ") };
-        Err(Error::new(
-            Code::CHECK,
-            format!(
-                "the lease of {} is {}, and prevResult has {told}",
-                call.attachment,
-                lease.cidr()
-            ),
-        )
-        .details("the server has given another address since the ADD"))
+        Ok(())
     }
 
     fn gc(&self, call: &GcCall) -> Result<(), Error> {
@@ -93,6 +91,7 @@ impl Plugin for Dhcp {
         conf.provide("")?;
         conf.request()?;
         conf.priority()?;
+        conf.families()?;
         match ask(&conf.socket(), &Request::Status) {
             Ok(Answer::Done) => Ok(()),
             Ok(other) => {
@@ -103,9 +102,59 @@ impl Plugin for Dhcp {
     }
 }
 
-fn lease(answer: Answer) -> Result<Lease, Error> {
+/// The leases of several families, which the daemon looks for at the same time.
+fn both(socket: &Path, wanted: &Wanted, families: &[Family]) -> Result<AddResult, Error> {
+    let mut questions = Vec::new();
+    for family in families {
+        let wanted = Wanted { holder: wanted.holder.of(*family), ..wanted.clone() };
+        questions.push((*family, Question::ask(socket, &Request::Add(wanted))?));
+    }
+    let mut all = AddResult::default();
+    for (family, question) in questions {
+        let lease = question.answer().and_then(|answer| lease(family, answer));
+        let one = lease
+            .map_err(|e| Error { msg: format!("ipam.families, {family}: {}", e.msg), ..e })?
+            .result(wanted.priority);
+        all.ips.extend(one.ips);
+        all.routes.extend(one.routes);
+        all.dns.nameservers.extend(one.dns.nameservers);
+        if all.dns.domain.is_empty() {
+            all.dns.domain = one.dns.domain;
+        }
+        for name in one.dns.search {
+            if !all.dns.search.contains(&name) {
+                all.dns.search.push(name);
+            }
+        }
+    }
+    Ok(all)
+}
+
+/// Compares a lease with the previous result.
+fn compare(call: &Call, lease: &Lease) -> Result<(), Error> {
+    let family = lease.family();
+    let told = call.prev_result.iter().flat_map(|result| &result.ips).map(|ip| ip.address);
+    let told: Vec<_> =
+        told.filter(|address| address.is_ipv6() == (family == Family::Ipv6)).collect();
+    if told.contains(&lease.cidr()) {
+        return Ok(());
+    }
+    let told: Vec<String> = told.iter().map(ToString::to_string).collect();
+    let told = if told.is_empty() { format!("no {family} address") } else { told.join(", ") };
+    Err(Error::new(
+        Code::CHECK,
+        format!("the lease of {} is {}, and prevResult has {told}", call.attachment, lease.cidr()),
+    )
+    .details("the server has given another address since the ADD"))
+}
+
+fn lease(family: Family, answer: Answer) -> Result<Lease, Error> {
     match answer {
-        Answer::Lease(lease) => Ok(lease),
+        Answer::Lease(lease) if lease.family() == family => Ok(lease),
+        Answer::Lease(lease) => {
+            Err(Error::new(Code::DECODE, format!("the daemon knows no {family}: it gave {lease}"))
+                .details("plugin and daemon have to be of the same version"))
+        }
         Answer::Error { code, msg, details } => Err(Error { code: Code(code), msg, details }),
         Answer::Done => Err(Error::new(Code::DECODE, "the daemon answered without a lease")),
     }
@@ -117,38 +166,62 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Asks the daemon. Code 11 when it is not there, or hangs.
 fn ask(socket: &Path, request: &Request) -> Result<Answer, Error> {
-    let failed = |what: &str, e: io::Error| {
-        Error::new(Code::TRY_AGAIN, format!("{what} the dhcp daemon at {}: {e}", socket.display()))
-            .details("start it with `dhcp daemon`; ipam.daemonSocketPath says where it listens")
-    };
-    kernel::fault::point("ask the dhcp daemon").map_err(|e| failed("asking", e))?;
-    let mut stream = UnixStream::connect(socket).map_err(|e| failed("connecting to", e))?;
-    if !matches!(request, Request::Add(_)) {
-        stream
-            .set_read_timeout(Some(PATIENCE))
-            .and_then(|()| stream.set_write_timeout(Some(PATIENCE)))
-            .map_err(|e| failed("asking", e))?;
+    Question::ask(socket, request)?.answer()
+}
+
+/// What the daemon was asked. Who lets it go takes it back.
+struct Question<'a> {
+    socket: &'a Path,
+    stream: UnixStream,
+}
+
+impl<'a> Question<'a> {
+    fn ask(socket: &'a Path, request: &Request) -> Result<Self, Error> {
+        let asking = |e: io::Error| failed("asking", socket, &e);
+        kernel::fault::point("ask the dhcp daemon").map_err(asking)?;
+        let mut stream =
+            UnixStream::connect(socket).map_err(|e| failed("connecting to", socket, &e))?;
+        if !matches!(request, Request::Add(_)) {
+            stream
+                .set_read_timeout(Some(PATIENCE))
+                .and_then(|()| stream.set_write_timeout(Some(PATIENCE)))
+                .map_err(asking)?;
+        }
+        let mut line = serde_json::to_vec(request).map_err(|e| asking(e.into()))?;
+        line.push(b'\n');
+        stream.write_all(&line).map_err(|e| asking(silent(e)))?;
+        Ok(Self { socket, stream })
     }
-    let silent = |e: io::Error| match e.kind() {
+
+    fn answer(self) -> Result<Answer, Error> {
+        let hearing = |e: io::Error| failed("hearing", self.socket, &e);
+        let mut answer = Vec::new();
+        BufReader::new(self.stream)
+            .take(LONGEST_LINE as u64)
+            .read_until(b'\n', &mut answer)
+            .map_err(|e| hearing(silent(e)))?;
+        if answer.last() != Some(&b'\n') {
+            return Err(hearing(io::Error::other("it ended before it had answered")));
+        }
+        serde_json::from_slice(&answer).map_err(|e| {
+            let error = failed("understanding", self.socket, &e.into());
+            Error { details: String::new(), ..error }.details(
+                "plugin and daemon have to be of the same kind: is that the reference's daemon?",
+            )
+        })
+    }
+}
+
+fn failed(what: &str, socket: &Path, e: &io::Error) -> Error {
+    Error::new(Code::TRY_AGAIN, format!("{what} the dhcp daemon at {}: {e}", socket.display()))
+        .details("start it with `dhcp daemon`; ipam.daemonSocketPath says where it listens")
+}
+
+fn silent(e: io::Error) -> io::Error {
+    match e.kind() {
         io::ErrorKind::WouldBlock => {
             io::Error::other(format!("not a word within {} seconds", PATIENCE.as_secs()))
         }
         _ => e,
-    };
-    let mut line = serde_json::to_vec(request).map_err(|e| failed("asking", e.into()))?;
-    line.push(b'\n');
-    stream.write_all(&line).map_err(|e| failed("asking", silent(e)))?;
-    let mut answer = Vec::new();
-    BufReader::new(stream)
-        .take(LONGEST_LINE as u64)
-        .read_until(b'\n', &mut answer)
-        .map_err(|e| failed("hearing", silent(e)))?;
-    if answer.last() != Some(&b'\n') {
-        return Err(failed("hearing", io::Error::other("it ended before it had answered")));
     }
-    serde_json::from_slice(&answer).map_err(|e| {
-        Error { details: String::new(), ..failed("understanding", e.into()) }.details(
-            "plugin and daemon have to be of the same kind: is that the reference's daemon?",
-        )
-    })
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::lease::Lease;
+use crate::lease::{Family, Lease};
 
 /// Where the daemon listens when nothing else is said.
 pub const SOCKET: &str = "/run/cni/dhcp.sock";
@@ -22,7 +22,7 @@ pub enum Request {
     Add(Wanted),
     /// The lease that an attachment has.
     Check(Holder),
-    /// The lease is not needed any more.
+    /// The leases of an attachment, of both families, are not needed any more.
     Del(Holder),
     /// No lease of the network is needed any more but those of these containers' interfaces.
     Gc {
@@ -35,7 +35,7 @@ pub enum Request {
     Status,
 }
 
-/// Who has a lease: an attachment.
+/// Who has a lease: an attachment, for one of the families.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Holder {
     /// The network.
@@ -44,6 +44,17 @@ pub struct Holder {
     pub container: String,
     /// The interface's name in the container.
     pub ifname: String,
+    /// What the lease is of.
+    #[serde(default, skip_serializing_if = "Family::is_default")]
+    pub family: Family,
+}
+
+impl Holder {
+    /// The same attachment, for this family.
+    #[must_use]
+    pub fn of(&self, family: Family) -> Self {
+        Self { family, ..self.clone() }
+    }
 }
 
 impl From<&cni::Attachment> for Holder {
@@ -52,13 +63,19 @@ impl From<&cni::Attachment> for Holder {
             network: attachment.network.to_string(),
             container: attachment.container.to_string(),
             ifname: attachment.ifname.to_string(),
+            family: Family::default(),
         }
     }
 }
 
 impl std::fmt::Display for Holder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}/{}/{}", self.network, self.container, self.ifname)
+        write!(f, "{}/{}/{}", self.network, self.container, self.ifname)?;
+        match self.family {
+            Family::Ipv4 => Ok(()),
+            // No interface's name has a blank.
+            Family::Ipv6 => write!(f, " ({})", self.family),
+        }
     }
 }
 
@@ -69,9 +86,9 @@ pub struct Wanted {
     pub holder: Holder,
     /// The container's namespace, as the runtime names it.
     pub netns: PathBuf,
-    /// The options to send, by code.
+    /// The options of DHCP to send, by code.
     pub provide: BTreeMap<u8, Vec<u8>>,
-    /// The codes of the options to ask for.
+    /// The codes of the options of DHCP to ask for.
     pub request: BTreeSet<u8>,
     /// The metric of the routes; 0 leaves it to the kernel.
     pub priority: u32,

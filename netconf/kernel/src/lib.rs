@@ -8,6 +8,7 @@
 pub mod address;
 mod attributes;
 mod boot;
+pub mod datagram;
 pub mod durable;
 mod error;
 pub mod events;

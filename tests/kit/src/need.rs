@@ -37,7 +37,7 @@ pub enum Feature {
     Iptables,
     /// The daemons `firewalld` and `dbus-daemon`.
     Firewalld,
-    /// The DHCP servers dnsmasq and Kea.
+    /// The DHCP servers dnsmasq and Kea, of both families.
     DhcpServer,
     /// The reference plugins.
     Reference,
@@ -96,7 +96,9 @@ impl Feature {
             Self::Openssl => {
                 Command::new("openssl").arg("version").output().is_ok_and(|o| o.status.success())
             }
-            Self::DhcpServer => has_tool("dnsmasq") && has_program("kea-dhcp4"),
+            Self::DhcpServer => {
+                has_tool("dnsmasq") && has_program("kea-dhcp4") && has_program("kea-dhcp6")
+            }
             Self::Reference => crate::reference_directory().is_some(),
             Self::Sriov => !crate::Pf::all().is_empty(),
             Self::Speed => std::env::var_os("PODWIRE_VM").is_none(),
@@ -121,7 +123,7 @@ impl Feature {
             Self::Nft => "nft is not installed",
             Self::Iptables => "iptables is not installed",
             Self::Firewalld => "firewalld or dbus-daemon is not installed",
-            Self::DhcpServer => "dnsmasq or kea-dhcp4 is not installed",
+            Self::DhcpServer => "dnsmasq, kea-dhcp4 or kea-dhcp6 is not installed",
             Self::Reference => "the reference plugins are not installed",
             Self::Sriov => "there is no SR-IOV adapter to be used",
             Self::Speed => "the processor is emulated",

@@ -12,6 +12,12 @@ use crate::agent::ground::until;
 
 /// The network's server, which is its router too.
 pub const SERVER: &str = "10.5.0.1";
+/// Its address where the network has IPv6.
+pub const SERVER6: &str = "fd00:5::1";
+
+/// Of the servers of IPv6 that are to be taken for one: what dnsmasq takes as `--dhcp-duid`.
+pub const DUID: &str = "4711,01:02:03:04:05";
+const ENTERPRISE: u32 = 4711;
 
 /// A process, killed when the value goes.
 #[derive(Debug)]
@@ -82,8 +88,17 @@ impl Ground {
              link set up0 master br0\nlink set up0 up\n",
         );
         node.move_link("up1", &outside);
+        // A server of DHCPv6 needs its link-local address at once.
+        outside.set_sysctl("net/ipv6/conf/up1/accept_dad", "0");
         outside.batch(&format!("addr add {SERVER}/24 dev up1\nlink set up1 up\n"));
         Self { node, outside }
+    }
+
+    /// One whose network has IPv6, too.
+    pub fn with_ipv6() -> Self {
+        let ground = Self::new();
+        ground.outside.batch(&format!("addr add {SERVER6}/64 dev up1 nodad\n"));
+        ground
     }
 
     pub fn file(&self, name: &str) -> PathBuf {
@@ -136,8 +151,13 @@ impl Ground {
         command
     }
 
-    /// dnsmasq with this range and these further options.
+    /// dnsmasq with this range and these further options, which takes all leases of the link for its own.
     pub fn dnsmasq(&self, range: &str, options: &[&str]) -> Process {
+        self.dnsmasq_beside_others(range, &[&["--dhcp-authoritative"], options].concat())
+    }
+
+    /// dnsmasq with this range and these further options.
+    pub fn dnsmasq_beside_others(&self, range: &str, options: &[&str]) -> Process {
         let mut command = Command::new("dnsmasq");
         command.args([
             "--keep-in-foreground",
@@ -148,7 +168,6 @@ impl Ground {
             "--interface=up1",
             "--bind-interfaces",
             "--no-ping",
-            "--dhcp-authoritative",
             "--log-dhcp",
             "--log-facility=-",
         ]);
@@ -156,7 +175,7 @@ impl Ground {
         command.arg(format!("--dhcp-leasefile={}", self.file("dnsmasq.leases").display()));
         command.args(options);
         let process = Process::start(&self.outside, &mut command, self.file("dnsmasq.log"));
-        self.await_server();
+        self.await_server(if range.contains(':') { 547 } else { 67 });
         process
     }
 
@@ -179,14 +198,45 @@ impl Ground {
         command.env("KEA_PIDFILE_DIR", self.node.directory());
         command.env("KEA_LOCKFILE_DIR", self.node.directory());
         let process = Process::start(&self.outside, &mut command, self.file("kea.log"));
-        self.await_server();
+        self.await_server(67);
         process
     }
 
-    fn await_server(&self) {
+    /// Kea for IPv6, the same; `more` is merged into its configuration of the subnet.
+    pub fn kea6(&self, pool: &str, seconds: u32, more: &Value) -> Process {
+        let mut subnet = json!({"id": 1, "subnet": "fd00:5::/64", "interface": "up1",
+            "pools": [{"pool": pool}]});
+        subnet.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let conf = json!({"Dhcp6": {
+            "interfaces-config": {"interfaces": ["up1"]},
+            "lease-database": {"type": "memfile", "persist": false},
+            "server-id": {"type": "EN", "enterprise-id": ENTERPRISE, "identifier": "0102030405",
+                "persist": false},
+            "preferred-lifetime": seconds, "valid-lifetime": seconds,
+            "renew-timer": seconds / 4, "rebind-timer": seconds / 2,
+            "option-data": [{"name": "dns-servers", "data": "fd00:5::53"}],
+            "subnet6": [subnet],
+            "loggers": [{"name": "kea-dhcp6", "severity": "INFO",
+                "output_options": [{"output": "stdout"}]}],
+        }});
+        let file = self.file("kea6.json");
+        fs::write(&file, conf.to_string()).unwrap();
+        let mut command = Command::new("kea-dhcp6");
+        command.arg("-c").arg(&file);
+        command.env("KEA_PIDFILE_DIR", self.node.directory());
+        command.env("KEA_LOCKFILE_DIR", self.node.directory());
+        let process = Process::start(&self.outside, &mut command, self.file("kea6.log"));
+        self.await_server(547);
+        process
+    }
+
+    fn await_server(&self, port: u16) {
         until("the server listens", || {
-            let sockets = self.outside.run(&["ss", "-Huanp", "sport", "=", ":67"])
-                + &self.outside.run(&["ss", "-H0anp"]);
+            let mut sockets =
+                self.outside.run(&["ss", "-Huanp", "sport", "=", &format!(":{port}")]);
+            if port == 67 {
+                sockets += &self.outside.run(&["ss", "-H0anp"]);
+            }
             if sockets.trim().is_empty() { Err("nobody") } else { Ok(()) }
         });
     }
@@ -197,6 +247,13 @@ impl Ground {
             "cniVersion": "1.1.0", "name": "net", "type": "bridge", "bridge": "br0",
             "ipam": {"type": "dhcp", "daemonSocketPath": self.socket()},
         })
+    }
+
+    /// The same with these families.
+    pub fn conf_of(&self, families: &[&str]) -> Value {
+        let mut conf = self.conf();
+        conf["ipam"]["families"] = json!(families);
+        conf
     }
 
     /// The files of leases.

@@ -14,9 +14,10 @@ use super::clients::Clients;
 use super::events::{Events, now};
 use super::flags::Flags;
 use super::inside::Inside;
-use super::machine::{Effect, Held, Machine, Moment, Patience};
-use super::message::{Client, Reply};
-use super::record::{self, Record};
+use super::machine::{Effect, Machine, Moment, Patience};
+use super::message;
+use super::record::{self, Client, Record};
+use crate::lease::Family;
 use crate::talk::{Answer, Holder, Request, Wanted};
 
 /// How often containers are looked for whose lease needs nothing yet.
@@ -53,7 +54,7 @@ impl Holders {
         for record in records {
             let machine = holders.machine_of(&record, moment);
             let entry =
-                Entry { record, machine, packets: None, waiting: Vec::new(), patience_ends: None };
+                Entry { record, machine, ear: None, waiting: Vec::new(), patience_ends: None };
             holders.all.insert(entry.record.holder.clone(), entry);
         }
         Ok(holders)
@@ -64,18 +65,8 @@ impl Holders {
     }
 
     fn machine_of(&self, record: &Record, moment: Moment) -> Machine {
-        let (client, patience) = (record.client.clone(), self.patience());
-        match &record.granted {
-            Some(granted) => {
-                let held = Held {
-                    lease: granted.lease.clone(),
-                    since: Duration::from_millis(granted.since),
-                    neighbour: granted.neighbour,
-                };
-                Machine::resume(client, patience, seed(), moment, held)
-            }
-            None => Machine::seek(client, patience, seed(), moment, record.wish),
-        }
+        let (client, granted) = (record.client.clone(), record.granted.as_ref());
+        Machine::resume(client, self.patience(), seed(), moment, granted, record.wish)
     }
 
     /// Does what is due. Gives the moment when the next is.
@@ -91,7 +82,7 @@ impl Holders {
         let ready: Vec<Holder> = self
             .all
             .iter()
-            .filter(|(_, entry)| due(entry) || (round && entry.packets.is_none()))
+            .filter(|(_, entry)| due(entry) || (round && entry.ear.is_none()))
             .map(|(holder, _)| holder.clone())
             .collect();
         for holder in ready {
@@ -108,11 +99,11 @@ impl Holders {
     fn attend(&mut self, holder: &Holder, moment: Moment, events: &Events, clients: &mut Clients) {
         let Some(entry) = self.all.get_mut(holder) else { return };
         if entry.patience_ends.is_some_and(|end| end <= moment) {
-            let trouble = &entry.machine.trouble;
+            let (protocol, trouble) = (holder.family.protocol(), entry.machine.trouble());
             let seconds = self.flags.resend_timeout.as_secs_f32();
             let error = Error::new(
                 Code::TRY_AGAIN,
-                format!("no DHCP lease for {holder} within {seconds} seconds: {trouble}"),
+                format!("no {protocol} lease for {holder} within {seconds} seconds: {trouble}"),
             )
             .details(format!(
                 "asked through {} of {}",
@@ -145,18 +136,33 @@ impl Holders {
         }
         if let Some(inside) = &inside {
             entry.machine.set_mac(inside.mac);
-            if entry.packets.is_none() {
-                match inside.packets() {
-                    Ok(packets) => {
+            if entry.ear.is_none() || entry.waits_for_address() {
+                if let Some((number, _)) = entry.ear.take() {
+                    self.sockets.remove(&number);
+                }
+                match inside.ear(holder.family) {
+                    Ok(ear) => {
                         self.next += 1;
-                        if let Err(e) = events.add_packets(&packets, self.next) {
+                        if let Err(e) = events.add_packets(&ear, self.next) {
                             log(holder, e);
                         }
                         self.sockets.insert(self.next, holder.clone());
-                        entry.packets = Some((self.next, packets));
+                        entry.ear = Some((self.next, ear));
                     }
-                    Err(e) => log(holder, e),
+                    Err(e) => {
+                        log(holder, &e);
+                        if holder.family == Family::Ipv6 {
+                            entry.machine.set_trouble(e.to_string());
+                        }
+                    }
                 }
+            }
+            // Without an address nothing can be asked; what is held goes on to its end.
+            if entry.waits_for_address() && !entry.machine.is_bound() {
+                let why = format!("{} has no link-local address to ask from", holder.ifname);
+                entry.machine.set_trouble(why);
+                entry.machine.set_due(moment + self.flags.timeout);
+                return;
             }
         }
         let effects = entry.machine.on_time(moment);
@@ -168,16 +174,22 @@ impl Holders {
         let Some(holder) = self.sockets.get(&socket).cloned() else { return };
         for _ in 0..MANY {
             let Some(entry) = self.all.get_mut(&holder) else { return };
-            let Some((number, packets)) = &entry.packets else { return };
+            let Some((number, ear)) = &entry.ear else { return };
             if *number != socket {
                 return;
             }
-            match packets.receive() {
+            if entry.waits_for_address() {
+                // Something has changed: what is due next looks whether it can ask now.
+                entry.ear = None;
+                self.sockets.remove(&socket);
+                if !entry.machine.is_bound() {
+                    entry.machine.set_due(now());
+                }
+                return;
+            }
+            match ear.receive() {
                 Ok(Some((from, packet))) => {
-                    let Some(reply) = Reply::read(&packet, entry.machine.mac(), from) else {
-                        continue;
-                    };
-                    let effects = entry.machine.on_reply(&reply, now());
+                    let effects = entry.machine.on_packet(&packet, from, now());
                     if !effects.is_empty() {
                         self.perform(&holder, effects, None, clients);
                     }
@@ -197,16 +209,16 @@ impl Holders {
         clients: &mut Clients,
     ) {
         let Some(entry) = self.all.get_mut(holder) else { return };
-        let mut fate = Fate::Stays;
+        let (mut fate, mut is_of_use) = (Fate::Stays, true);
         for effect in effects {
             match effect {
-                Effect::Send { to, packet } => entry.send(to, &packet),
+                Effect::Send { to, packet } => is_of_use &= entry.send(to, &packet),
                 Effect::Bound => fate = entry.bound(&self.flags, inside, clients),
-                Effect::Lost(held, why) => entry.lost(&self.flags, &held, why, inside),
+                Effect::Lost(lease, why) => entry.lost(&self.flags, &lease, why, inside),
             }
         }
-        if !entry.machine.listens()
-            && let Some((number, _)) = entry.packets.take()
+        if (!entry.machine.listens() || !is_of_use)
+            && let Some((number, _)) = entry.ear.take()
         {
             self.sockets.remove(&number);
         }
@@ -225,14 +237,16 @@ impl Holders {
                 }
             }
             Request::Check(holder) => {
-                let held = self.all.get(&holder).and_then(|entry| entry.machine.held());
-                match held {
-                    Some(held) => clients.answer(client, Answer::Lease(held.lease.clone())),
+                let granted = self.all.get(&holder).and_then(|entry| entry.machine.granted());
+                match granted {
+                    Some(granted) => clients.answer(client, Answer::Lease(granted.lease)),
                     None => clients.answer(client, self.without_lease(&holder)),
                 }
             }
             Request::Del(holder) => {
-                self.give_back(&holder, clients);
+                for family in Family::ALL {
+                    self.give_back(&holder.of(family), clients);
+                }
                 clients.answer(client, Answer::Done);
             }
             Request::Gc { network, keep } => {
@@ -253,7 +267,7 @@ impl Holders {
         match self.all.get(holder) {
             Some(entry) => Error::new(
                 Code::CHECK,
-                format!("{holder} has no lease at the moment: {}", entry.machine.trouble),
+                format!("{holder} has no lease at the moment: {}", entry.machine.trouble()),
             ),
             None => Error::new(Code::CHECK, format!("{holder} has no lease")),
         }
@@ -265,20 +279,26 @@ impl Holders {
         let mut path = std::ffi::OsString::from(&self.flags.host_prefix);
         path.push(&netns);
         let netns = std::path::PathBuf::from(path);
-        let (inside, cookie) = Inside::of_add(&netns, &holder.ifname)?;
-        let identity = Client {
-            mac: inside.mac,
-            id: identifier(&holder),
-            broadcast: self.flags.broadcast,
-            provide,
-            request: request.into_iter().collect(),
+        let (inside, cookie) = Inside::of_add(&netns, &holder.ifname, holder.family)?;
+        let identity = match holder.family {
+            Family::Ipv4 => {
+                let client = message::v4::Client {
+                    mac: inside.mac,
+                    id: identifier(&holder),
+                    broadcast: self.flags.broadcast,
+                    provide,
+                    request: request.into_iter().collect(),
+                };
+                client.check_size(inside.link.mtu)?;
+                Client::V4(client)
+            }
+            Family::Ipv6 => Client::V6(message::v6::Client::of(&name(&holder))),
         };
-        identity.check_size(inside.link.mtu)?;
         let moment = now();
         if let Some(entry) = self.all.get_mut(&holder) {
             if (entry.record.cookie, entry.record.index) == (cookie, inside.link.index) {
-                if let Some(held) = entry.machine.held() {
-                    clients.answer(client, Answer::Lease(held.lease.clone()));
+                if let Some(granted) = entry.machine.granted() {
+                    clients.answer(client, Answer::Lease(granted.lease));
                 } else {
                     entry.waiting.push(client);
                     entry.patience_ends = Some(moment + self.flags.resend_timeout);
@@ -303,7 +323,7 @@ impl Holders {
         let entry = Entry {
             record,
             machine,
-            packets: None,
+            ear: None,
             waiting: vec![client],
             patience_ends: Some(moment + self.flags.resend_timeout),
         };
@@ -317,7 +337,7 @@ impl Holders {
         if let Ok(Some(inside)) = Inside::find(&entry.record) {
             entry.machine.set_mac(inside.mac);
             if let Some(Effect::Send { to, packet }) = entry.machine.release(now()) {
-                match inside.packets().and_then(|packets| packets.send(to, &packet)) {
+                match inside.ear(holder.family).and_then(|ear| ear.send(to, &packet)) {
                     Ok(()) => log(holder, "the lease is given back"),
                     // The server takes it back when it has expired.
                     Err(e) => log(holder, e),
@@ -337,7 +357,7 @@ impl Holders {
             entry.waiting.retain(|waiting| *waiting != client);
             if before > 0 && entry.waiting.is_empty() {
                 entry.patience_ends = None;
-                if entry.machine.held().is_none() {
+                if !entry.machine.is_bound() {
                     alone.push(holder.clone());
                 }
             }
@@ -348,7 +368,7 @@ impl Holders {
     }
 
     fn end(&mut self, holder: &Holder) {
-        if let Some((number, _)) = self.all.remove(holder).and_then(|entry| entry.packets) {
+        if let Some((number, _)) = self.all.remove(holder).and_then(|entry| entry.ear) {
             self.sockets.remove(&number);
         }
         if let Err(e) = record::remove(&self.flags.state, holder) {
@@ -359,8 +379,12 @@ impl Holders {
 
 /// Byte 0, for an identifier that is no hardware address, and the attachment, as the reference has it.
 fn identifier(holder: &Holder) -> Vec<u8> {
-    let text = format!("{}/{}/{}", holder.container, holder.network, holder.ifname);
-    std::iter::once(0).chain(text.bytes().take(254)).collect()
+    std::iter::once(0).chain(name(holder).bytes().take(254)).collect()
+}
+
+/// The attachment's name, as servers get to hear of it.
+fn name(holder: &Holder) -> String {
+    format!("{}/{}/{}", holder.container, holder.network, holder.ifname)
 }
 
 fn seed() -> u64 {

@@ -6,14 +6,17 @@ use std::path::Path;
 use cni::{Code, Error};
 use ipnetwork::{IpNetwork, Ipv4Network};
 use kernel::link::{self, Link};
-use kernel::packet::Packets;
 use kernel::route::{self, Installed, Route};
 use kernel::{MacAddr, Netns, Socket, address, sysctl};
 use serde::{Deserialize, Serialize};
 
-use super::message::CLIENT_PORT;
 use super::record::Record;
-use crate::lease::Lease;
+use crate::lease::v4::Lease;
+use crate::lease::{self, Family};
+
+mod ear;
+
+pub use ear::Ear;
 
 /// A container's interface.
 pub struct Inside {
@@ -49,8 +52,9 @@ pub struct Kept {
 }
 
 impl Inside {
-    /// The interface for which an ADD asks, set up: nothing can be said through one that is down.
-    pub fn of_add(path: &Path, ifname: &str) -> Result<(Self, u64), Error> {
+    /// The interface for which an ADD asks, set up: nothing can be said through one that is down, or has
+    /// no IPv6.
+    pub fn of_add(path: &Path, ifname: &str, family: Family) -> Result<(Self, u64), Error> {
         let Some(netns) = Netns::find(path)? else {
             return Err(Error::new(
                 Code::NETNS,
@@ -80,6 +84,10 @@ impl Inside {
                 &format!("{ifname} is no Ethernet interface"),
             ));
         };
+        if family == Family::Ipv6 {
+            // Some runtimes switch it off in every container; whoever asks for such an address wants it.
+            netns.enter(|| sysctl::ensure(&format!("ipv6/conf/{ifname}/disable_ipv6"), "0"))?;
+        }
         if !found.up {
             socket.run(link::set_up(found.index, &found.name))?;
         }
@@ -99,22 +107,53 @@ impl Inside {
         Ok(Some(Self { netns, socket, link, mac }))
     }
 
-    /// A socket that hears what servers say.
-    pub fn packets(&self) -> kernel::Result<Packets> {
-        self.netns.enter(|| Packets::open(&self.link, CLIENT_PORT))
-    }
-
     /// Gives the interface the network's MTU where its own is larger.
-    pub fn limit_mtu(&self, lease: &Lease) -> kernel::Result<()> {
-        match lease.mtu.map(u32::from).filter(|mtu| *mtu < self.link.mtu) {
+    pub fn limit_mtu(&self, lease: &lease::Lease) -> kernel::Result<()> {
+        let lease::Lease::V4(Lease { mtu: Some(mtu), .. }) = lease else { return Ok(()) };
+        match Some(u32::from(*mtu)).filter(|mtu| *mtu < self.link.mtu) {
             Some(mtu) => self.socket.run(link::set_mtu(self.link.index, &self.link.name, mtu)),
             None => Ok(()),
         }
     }
 
     /// Takes a lease's address and routes away. Gives the other routes, which the kernel may take
-    /// away with the last address.
-    pub fn withdraw(&self, lease: &Lease) -> kernel::Result<Vec<Kept>> {
+    /// away with the last address; those of IPv6 stay.
+    pub fn withdraw(&self, lease: &lease::Lease) -> kernel::Result<Vec<Kept>> {
+        match lease {
+            lease::Lease::V4(lease) => self.withdraw_ipv4(lease),
+            lease::Lease::V6(lease) => {
+                match self.socket.run(address::delete(&self.link, lease.cidr())) {
+                    Err(e) if !e.is_gone() => Err(e),
+                    _ => Ok(Vec::new()),
+                }
+            }
+        }
+    }
+
+    /// Gives the interface a lease's address and routes, and puts back the other routes.
+    pub fn install(
+        &self,
+        lease: &lease::Lease,
+        priority: u32,
+        kept: &[Kept],
+    ) -> kernel::Result<()> {
+        match lease {
+            lease::Lease::V4(own) => self.install_ipv4(own, priority, kept)?,
+            lease::Lease::V6(own) => {
+                let options = address::Options::default();
+                match self.socket.run(address::add(&self.link, own.cidr(), options)) {
+                    Err(e) if !e.is_exists() => return Err(e),
+                    _ => {}
+                }
+            }
+        }
+        self.limit_mtu(lease)?;
+        // The neighbours may know another by this address. Not every kind of link can be told so.
+        let _ = self.socket.run(link::announce(self.link.index, &self.link.name, self.mac));
+        Ok(())
+    }
+
+    fn withdraw_ipv4(&self, lease: &Lease) -> kernel::Result<Vec<Kept>> {
         let found = route::through(&self.socket, false, self.link.index)?;
         let (own, others): (Vec<_>, Vec<_>) = found.into_iter().partition(|one| is_of(one, lease));
         let kept: Vec<Kept> = others.iter().filter_map(|one| Kept::of(one, lease)).collect();
@@ -157,8 +196,7 @@ impl Inside {
         all.iter().any(|other| is_neighbour(&other.address))
     }
 
-    /// Gives the interface a lease's address and routes, and puts back the other routes.
-    pub fn install(&self, lease: &Lease, priority: u32, kept: &[Kept]) -> kernel::Result<()> {
+    fn install_ipv4(&self, lease: &Lease, priority: u32, kept: &[Kept]) -> kernel::Result<()> {
         let mut requests =
             vec![address::add(&self.link, lease.cidr(), address::Options::default())];
         let src = self.has_neighbour_of(lease).then_some(lease.address.into());
@@ -181,9 +219,6 @@ impl Inside {
                 _ => {}
             }
         }
-        self.limit_mtu(lease)?;
-        // The neighbours may know another by this address. Not every kind of link can be told so.
-        let _ = self.socket.run(link::announce(self.link.index, &self.link.name, self.mac));
         Ok(())
     }
 }

@@ -1,369 +1,228 @@
-//! The client's side of DHCP (RFC 2131, section 4.4) as a pure machine: time and answers go in,
-//! what is to be sent and done comes out.
+//! The client's side of both protocols as pure machines: time and answers go in, what is to be sent
+//! and done comes out.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
 use kernel::MacAddr;
 
-use super::message::{Ask, Asked, Client, Reply, Said};
+use super::message;
+use super::record::{Client, Granted};
 use crate::lease::Lease;
 
-/// A moment: time since the boot, sleep included.
-pub type Moment = Duration;
+mod pace;
+mod v4;
+mod v6;
 
-/// The first pause before a message is repeated. RFC 2131 says four seconds, of a time when a second
-/// was little on a network; a pod waits for this one.
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-/// The shortest pause between two attempts to renew or rebind (RFC 2131, section 4.4.5), unless the
-/// lease is too short for it.
-const RENEWAL_PAUSE: Duration = Duration::from_mins(1);
+pub use pace::{Moment, Patience};
 
-/// How long what is waited for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Patience {
-    /// For the answers to one exchange.
-    pub answer: Duration,
-    /// Between two repetitions, at most.
-    pub repeat: Duration,
-}
-
-/// A lease and since when.
+/// What a machine wants done. It sends to a `T`, and loses an `L`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Held {
-    /// What was granted.
-    pub lease: Lease,
-    /// When it was asked for: the lease's times count from then on.
-    pub since: Moment,
-    /// The neighbour that leads to the server.
-    pub neighbour: MacAddr,
-}
-
-/// What the machine wants done.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Effect {
+pub enum Effect<T = Destination, L = Lease> {
     /// A packet is to be sent.
-    Send { to: MacAddr, packet: Vec<u8> },
+    Send { to: T, packet: Vec<u8> },
     /// There is a lease, new or renewed.
     Bound,
     /// This one must not be used any more, for this reason.
-    Lost(Held, &'static str),
+    Lost(L, &'static str),
 }
 
-/// Where the machine is. Between the attempts to keep or get a lease it does not listen.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Phase {
-    /// Has asked who offers an address.
-    Selecting { begun: Moment, tries: u32 },
-    /// Has chosen an offer.
-    Requesting { begun: Moment, tries: u32, address: Ipv4Addr, server: Ipv4Addr },
-    /// Has a lease, and nothing is to be done until it is to be renewed.
-    Bound,
-    /// Has asked to keep the lease: any server, where it is `rebinding`.
-    Keeping { asked: Moment, rebinding: bool },
-    /// Waits before it asks again.
-    Pausing,
+/// Whom a packet goes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Destination {
+    /// A whole IPv4 packet, to a neighbour.
+    Neighbour(MacAddr),
+    /// What a UDP datagram holds, to the servers of a group.
+    Servers(Ipv6Addr),
 }
 
 /// One client.
 #[derive(Clone, Debug)]
-pub struct Machine {
-    client: Client,
-    patience: Patience,
-    phase: Phase,
-    due: Moment,
-    xid: u32,
-    random: Random,
-    held: Option<Held>,
-    wish: Option<Ipv4Addr>,
-    failures: u32,
-    /// There is somebody who waits for a first lease.
-    awaited: bool,
-    /// Why there is no lease yet.
-    pub trouble: String,
+pub enum Machine {
+    /// Of DHCP.
+    V4(v4::Machine),
+    /// Of DHCPv6.
+    V6(v6::Machine),
 }
 
 impl Machine {
     /// A client without a lease, for which somebody waits. What it does begins with
     /// [`on_time`](Self::on_time).
     pub fn new(client: Client, patience: Patience, seed: u64, now: Moment) -> Self {
-        Self {
-            client,
-            patience,
-            phase: Phase::Pausing,
-            due: now,
-            xid: 0,
-            random: Random(seed | 1),
-            held: None,
-            wish: None,
-            failures: 0,
-            awaited: true,
-            trouble: "no server has answered".to_owned(),
+        match client {
+            Client::V4(client) => Self::V4(v4::Machine::new(client, patience, seed, now)),
+            Client::V6(client) => Self::V6(v6::Machine::new(client, patience, seed, now)),
         }
     }
 
-    /// A client that has lost its lease, and would like to have its address again.
-    pub fn seek(
+    /// A client that has had a lease since before, or has lost one and would like to have its address
+    /// again. What does not fit the client's protocol is passed over.
+    pub fn resume(
         client: Client,
         patience: Patience,
         seed: u64,
         now: Moment,
-        wish: Option<Ipv4Addr>,
+        granted: Option<&Granted>,
+        wish: Option<IpAddr>,
     ) -> Self {
-        Self { wish, awaited: false, ..Self::new(client, patience, seed, now) }
+        let held = granted.map(|granted| (&granted.lease, Duration::from_millis(granted.since)));
+        match (client, held, wish) {
+            (Client::V4(client), Some((Lease::V4(lease), since)), _) => {
+                let neighbour = granted.and_then(|granted| granted.neighbour);
+                let neighbour = neighbour.unwrap_or(MacAddr([0xff; 6]));
+                let held = v4::Held { lease: lease.clone(), since, neighbour };
+                Self::V4(v4::Machine::resume(client, patience, seed, now, held))
+            }
+            (Client::V4(client), _, Some(IpAddr::V4(wish))) => {
+                Self::V4(v4::Machine::seek(client, patience, seed, now, Some(wish)))
+            }
+            (Client::V4(client), ..) => {
+                Self::V4(v4::Machine::seek(client, patience, seed, now, None))
+            }
+            (Client::V6(client), Some((Lease::V6(lease), since)), _) => {
+                let held = v6::Held { lease: lease.clone(), since };
+                Self::V6(v6::Machine::resume(client, patience, seed, now, held))
+            }
+            (Client::V6(client), _, Some(IpAddr::V6(wish))) => {
+                Self::V6(v6::Machine::seek(client, patience, seed, now, Some(wish)))
+            }
+            (Client::V6(client), ..) => {
+                Self::V6(v6::Machine::seek(client, patience, seed, now, None))
+            }
+        }
     }
 
-    /// A client that has had a lease since before.
-    pub fn resume(client: Client, patience: Patience, seed: u64, now: Moment, held: Held) -> Self {
-        let mut machine = Self::seek(client, patience, seed, now, None);
-        machine.phase = Phase::Bound;
-        machine.due = Self::renewal(&held);
-        machine.held = Some(held);
-        machine
+    /// The lease, as it is to be written down.
+    pub fn granted(&self) -> Option<Granted> {
+        let millis = |since: Moment| u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
+        match self {
+            Self::V4(machine) => machine.held().map(|held| Granted {
+                lease: Lease::V4(held.lease.clone()),
+                since: millis(held.since),
+                neighbour: Some(held.neighbour),
+            }),
+            Self::V6(machine) => machine.held().map(|held| Granted {
+                lease: Lease::V6(held.lease.clone()),
+                since: millis(held.since),
+                neighbour: None,
+            }),
+        }
     }
 
-    /// The lease.
-    pub fn held(&self) -> Option<&Held> {
-        self.held.as_ref()
+    /// True when there is a lease.
+    pub fn is_bound(&self) -> bool {
+        match self {
+            Self::V4(machine) => machine.held().is_some(),
+            Self::V6(machine) => machine.held().is_some(),
+        }
     }
 
     /// The address that it would like to have again.
-    pub fn wish(&self) -> Option<Ipv4Addr> {
-        self.held.as_ref().map(|held| held.lease.address).or(self.wish)
+    pub fn wish(&self) -> Option<IpAddr> {
+        match self {
+            Self::V4(machine) => machine.wish().map(Into::into),
+            Self::V6(machine) => machine.wish().map(Into::into),
+        }
     }
 
-    /// The interface's hardware address, which may change.
+    /// Why there is no lease yet.
+    pub fn trouble(&self) -> &str {
+        match self {
+            Self::V4(machine) => &machine.trouble,
+            Self::V6(machine) => &machine.trouble,
+        }
+    }
+
+    /// See [`trouble`](Self::trouble).
+    pub fn set_trouble(&mut self, why: String) {
+        match self {
+            Self::V4(machine) => machine.trouble = why,
+            Self::V6(machine) => machine.trouble = why,
+        }
+    }
+
+    /// The interface's hardware address, which may change. It is nothing to DHCPv6.
     pub fn set_mac(&mut self, mac: MacAddr) {
-        self.client.mac = mac;
-    }
-
-    /// See [`set_mac`](Self::set_mac).
-    pub fn mac(&self) -> MacAddr {
-        self.client.mac
+        if let Self::V4(machine) = self {
+            machine.set_mac(mac);
+        }
     }
 
     /// When [`on_time`](Self::on_time) is to be called next.
     pub fn due(&self) -> Moment {
-        self.due
+        match self {
+            Self::V4(machine) => machine.due(),
+            Self::V6(machine) => machine.due(),
+        }
+    }
+
+    /// What is due is left until this moment, or done at this one already. Nothing can be said through
+    /// an interface without a link-local address.
+    pub fn set_due(&mut self, due: Moment) {
+        if let Self::V6(machine) = self {
+            machine.set_due(due);
+        }
     }
 
     /// True while an answer is awaited: packets are received only then.
     pub fn listens(&self) -> bool {
-        !matches!(self.phase, Phase::Bound | Phase::Pausing)
+        match self {
+            Self::V4(machine) => machine.listens(),
+            Self::V6(machine) => machine.listens(),
+        }
     }
 
     /// Does what is due.
     pub fn on_time(&mut self, now: Moment) -> Vec<Effect> {
-        if now < self.due {
-            return Vec::new();
-        }
-        if let Some(held) = &self.held {
-            return self.keep_on(now, &held.clone());
-        }
-        match self.phase.clone() {
-            Phase::Selecting { begun, tries } if self.has_time(begun, now) => {
-                self.repeat(now, Phase::Selecting { begun, tries: tries + 1 }, tries)
-            }
-            Phase::Requesting { begun, tries, address, server } if self.has_time(begun, now) => {
-                self.repeat(
-                    now,
-                    Phase::Requesting { begun, tries: tries + 1, address, server },
-                    tries,
-                )
-            }
-            // Whoever waits for a first lease waits for the next server, too.
-            Phase::Selecting { .. } if !self.awaited => self.pause(now),
-            _ => self.discover(now),
+        match self {
+            Self::V4(machine) => widened(machine.on_time(now)),
+            Self::V6(machine) => widened(machine.on_time(now)),
         }
     }
 
-    /// Takes a server's answer.
-    pub fn on_reply(&mut self, reply: &Reply, now: Moment) -> Vec<Effect> {
-        if reply.xid != self.xid || !self.listens() {
-            return Vec::new();
-        }
-        match (&self.phase, &reply.said) {
-            (Phase::Selecting { .. }, Said::Offer(address)) => {
-                match Lease::of(*address, &reply.options, reply.search.clone()) {
-                    Ok(lease) => self.select(now, &lease),
-                    Err(why) => self.refuse("an offer", reply, &why),
-                }
+    /// Takes a packet that arrived, from this neighbour where that is known.
+    pub fn on_packet(&mut self, packet: &[u8], from: MacAddr, now: Moment) -> Vec<Effect> {
+        match self {
+            Self::V4(machine) => {
+                let reply = message::v4::Reply::read(packet, machine.mac(), from);
+                reply.map(|reply| widened(machine.on_reply(&reply, now))).unwrap_or_default()
             }
-            (Phase::Requesting { begun, server, .. }, Said::Ack(address))
-                if reply.server().is_none_or(|from| from == *server) =>
-            {
-                self.grant(*address, reply, *begun)
+            Self::V6(machine) => {
+                let reply = message::v6::Reply::read(packet, machine.duid());
+                reply.map(|reply| widened(machine.on_reply(&reply, now))).unwrap_or_default()
             }
-            (Phase::Requesting { server, .. }, Said::Nak)
-                if reply.server().is_none_or(|from| from == *server) =>
-            {
-                self.trouble = format!("{server} refused the address that it had offered");
-                self.wish = None;
-                self.pause(now)
-            }
-            (Phase::Keeping { asked, .. }, Said::Ack(address)) => {
-                self.grant(*address, reply, *asked)
-            }
-            (Phase::Keeping { .. }, Said::Nak) => {
-                self.wish = None;
-                self.lose(now, "the server refuses to renew it")
-            }
-            _ => Vec::new(),
         }
     }
 
     /// The message that gives the lease back.
     pub fn release(&mut self, now: Moment) -> Option<Effect> {
-        let held = self.held.take()?;
-        self.phase = Phase::Pausing;
-        self.xid = self.random.next();
-        let Lease { address, server, .. } = held.lease;
-        let ask = Ask { kind: Asked::Release { address, server }, xid: self.xid, seconds: 0 };
-        self.due = now;
-        let packet = self.client.packet(&ask, address, server)?;
-        Some(Effect::Send { to: held.neighbour, packet })
-    }
-
-    /// Has a lease, and is to renew it, to rebind it or to lose it.
-    fn keep_on(&mut self, now: Moment, held: &Held) -> Vec<Effect> {
-        let Some(times) = held.lease.times else {
-            self.due = Moment::MAX;
-            return Vec::new();
-        };
-        let at = |seconds: u32| held.since + Duration::from_secs(seconds.into());
-        let (rebinding, end) = (at(times.rebinding), at(times.end));
-        if now >= end {
-            return self.lose(now, "it has expired");
+        match self {
+            Self::V4(machine) => machine.release(now).map(Effect::from),
+            Self::V6(machine) => machine.release(now).map(Effect::from),
         }
-        let rebinds = now >= rebinding;
-        let deadline = if rebinds { end } else { rebinding };
-        if matches!(self.phase, Phase::Keeping { rebinding, .. } if rebinding == rebinds) {
-            // No answer: again after half of what is left (RFC 2131, section 4.4.5).
-            let left = deadline.saturating_sub(now);
-            self.phase = Phase::Pausing;
-            self.due = (now + (left / 2).max(RENEWAL_PAUSE)).min(deadline);
-            if self.due > now {
-                return Vec::new();
-            }
-        }
-        let Lease { address, server, .. } = held.lease;
-        self.xid = self.random.next();
-        self.phase = Phase::Keeping { asked: now, rebinding: rebinds };
-        self.due = (now + self.patience.answer).min(deadline);
-        let ask = Ask { kind: Asked::Keep(address), xid: self.xid, seconds: 0 };
-        let (to, destination) = if rebinds {
-            (MacAddr([0xff; 6]), Ipv4Addr::BROADCAST)
-        } else {
-            (held.neighbour, server)
-        };
-        let packet = self.client.packet(&ask, address, destination);
-        packet.into_iter().map(|packet| Effect::Send { to, packet }).collect()
-    }
-
-    fn discover(&mut self, now: Moment) -> Vec<Effect> {
-        self.xid = self.random.next();
-        self.repeat(now, Phase::Selecting { begun: now, tries: 1 }, 0)
-    }
-
-    fn select(&mut self, now: Moment, lease: &Lease) -> Vec<Effect> {
-        let Lease { address, server, .. } = *lease;
-        self.repeat(now, Phase::Requesting { begun: now, tries: 1, address, server }, 0)
-    }
-
-    /// Broadcasts what the phase asks, and waits longer each time.
-    fn repeat(&mut self, now: Moment, phase: Phase, tries: u32) -> Vec<Effect> {
-        let (kind, begun) = match phase {
-            Phase::Requesting { address, server, begun, .. } => {
-                (Asked::Select { address, server }, begun)
-            }
-            Phase::Selecting { begun, .. } => (Asked::Discover(self.wish), begun),
-            _ => return Vec::new(),
-        };
-        self.phase = phase;
-        let seconds = u16::try_from(now.saturating_sub(begun).as_secs()).unwrap_or(u16::MAX);
-        self.due = now + self.backoff(tries);
-        if !self.awaited || matches!(self.phase, Phase::Requesting { .. }) {
-            self.due = self.due.min((begun + self.patience.answer).max(now + FIRST_PAUSE));
-        }
-        let ask = Ask { kind, xid: self.xid, seconds };
-        match self.client.packet(&ask, Ipv4Addr::UNSPECIFIED, Ipv4Addr::BROADCAST) {
-            Some(packet) => vec![Effect::Send { to: MacAddr([0xff; 6]), packet }],
-            None => Vec::new(),
-        }
-    }
-
-    fn grant(&mut self, address: Ipv4Addr, reply: &Reply, since: Moment) -> Vec<Effect> {
-        match Lease::of(address, &reply.options, reply.search.clone()) {
-            Ok(lease) => {
-                let held = Held { lease, since, neighbour: reply.neighbour };
-                self.due = Self::renewal(&held);
-                self.held = Some(held);
-                self.phase = Phase::Bound;
-                self.awaited = false;
-                self.failures = 0;
-                vec![Effect::Bound]
-            }
-            Err(why) => self.refuse("an acknowledgement", reply, &why),
-        }
-    }
-
-    fn refuse(&mut self, what: &str, reply: &Reply, why: &str) -> Vec<Effect> {
-        let from = reply.server().map_or("somebody".to_owned(), |server| server.to_string());
-        self.trouble = format!("{what} of {from} was not taken: {why}");
-        Vec::new()
-    }
-
-    fn lose(&mut self, now: Moment, why: &'static str) -> Vec<Effect> {
-        let Some(held) = self.held.take() else { return Vec::new() };
-        if why == "it has expired" {
-            self.wish = Some(held.lease.address);
-        }
-        self.failures = 0;
-        let mut effects = vec![Effect::Lost(held, why)];
-        effects.extend(self.discover(now));
-        effects
-    }
-
-    fn pause(&mut self, now: Moment) -> Vec<Effect> {
-        self.phase = Phase::Pausing;
-        self.due = now + self.backoff(self.failures);
-        self.failures = self.failures.saturating_add(1);
-        Vec::new()
-    }
-
-    fn has_time(&self, begun: Moment, now: Moment) -> bool {
-        let waits = self.awaited && matches!(self.phase, Phase::Selecting { .. });
-        waits || now < begun + self.patience.answer
-    }
-
-    fn renewal(held: &Held) -> Moment {
-        let after = |seconds: u32| held.since + Duration::from_secs(seconds.into());
-        held.lease.times.map_or(Moment::MAX, |times| after(times.renewal))
-    }
-
-    /// Doubles, up to `patience.repeat`, with a tenth of chance so that many clients do not go on
-    /// together.
-    fn backoff(&mut self, tries: u32) -> Duration {
-        let pause = FIRST_PAUSE.saturating_mul(1 << tries.min(16)).min(self.patience.repeat);
-        let tenth = u64::try_from(pause.as_millis() / 10).unwrap_or_default();
-        let chance = u64::from(self.random.next()).checked_rem(tenth.max(1)).unwrap_or_default();
-        pause.max(Duration::from_millis(100)) + Duration::from_millis(chance)
     }
 }
 
-/// Numbers that others cannot well guess from outside and that differ between clients: Marsaglia's
-/// xorshift from a seed of the kernel's.
-#[derive(Clone, Copy, Debug)]
-struct Random(u64);
+fn widened<E: Into<Effect>>(effects: Vec<E>) -> Vec<Effect> {
+    effects.into_iter().map(Into::into).collect()
+}
 
-impl Random {
-    fn next(&mut self) -> u32 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        u32::try_from(self.0 >> 32).unwrap_or_default()
+impl From<v4::Effect> for Effect {
+    fn from(effect: v4::Effect) -> Self {
+        match effect {
+            Effect::Send { to, packet } => Self::Send { to: Destination::Neighbour(to), packet },
+            Effect::Bound => Self::Bound,
+            Effect::Lost(held, why) => Self::Lost(Lease::V4(held.lease), why),
+        }
     }
 }
 
-#[cfg(test)]
-mod tests;
+impl From<v6::Effect> for Effect {
+    fn from(effect: v6::Effect) -> Self {
+        match effect {
+            Effect::Send { to, packet } => Self::Send { to: Destination::Servers(to), packet },
+            Effect::Bound => Self::Bound,
+            Effect::Lost(held, why) => Self::Lost(Lease::V6(held.lease), why),
+        }
+    }
+}

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use cni::{Error, NetConf};
 use serde::Deserialize;
 
-use crate::lease::option;
+use crate::lease::Family;
+use crate::lease::v4::option;
 use crate::talk;
 
 /// What is asked for unless `skipDefault` is said: what a lease is made of, and the resolver and
@@ -48,6 +49,7 @@ struct Section {
     provide: Vec<Provide>,
     request: Vec<Ask>,
     priority: i64,
+    families: Option<Vec<String>>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -141,6 +143,31 @@ impl Conf {
             all.insert(code(&key, &ask.option)?);
         }
         Ok(all)
+    }
+
+    /// What there are to be leases of.
+    pub fn families(&self) -> Result<Vec<Family>, Error> {
+        const KEY: &str = "ipam.families";
+        let Some(names) = &self.ipam.families else { return Ok(vec![Family::default()]) };
+        if names.is_empty() {
+            return Err(Error::config(KEY, "[]", "an attachment without an address")
+                .details("leave it out for IPv4, or name \"ipv4\", \"ipv6\" or both"));
+        }
+        let mut families = Vec::new();
+        for (n, name) in names.iter().enumerate() {
+            let wrong =
+                |why: &str| Error::config(&format!("{KEY}[{n}]"), format_args!("{name:?}"), why);
+            let family = match name.as_str() {
+                "ipv4" => Family::Ipv4,
+                "ipv6" => Family::Ipv6,
+                _ => return Err(wrong("neither \"ipv4\" nor \"ipv6\"")),
+            };
+            if families.contains(&family) {
+                return Err(wrong("named twice"));
+            }
+            families.push(family);
+        }
+        Ok(families)
     }
 
     /// The metric of the routes.

@@ -33,6 +33,19 @@ fn more_is_asked_for_or_only_what_is_named() {
 }
 
 #[test]
+fn families_are_as_named_and_ipv4_where_they_are_not() {
+    use Family::{Ipv4, Ipv6};
+    for (ipam, families) in [
+        ("{}", &[Ipv4][..]),
+        (r#"{"families": null}"#, &[Ipv4]),
+        (r#"{"families": ["ipv6"]}"#, &[Ipv6]),
+        (r#"{"families": ["ipv6", "ipv4"]}"#, &[Ipv6, Ipv4]),
+    ] {
+        assert_eq!(conf(ipam).families().unwrap(), families, "{ipam}");
+    }
+}
+
+#[test]
 fn what_is_wrong_is_named_with_key_and_value() {
     let long = format!(r#"{{"provide": [{{"option": "12", "value": "{}"}}]}}"#, "x".repeat(256));
     for (ipam, words) in [
@@ -45,11 +58,19 @@ fn what_is_wrong_is_named_with_key_and_value() {
         (&long, ["provide[0].value", "256"]),
         (r#"{"request": [{"option": "-1"}]}"#, ["request[0].option", "-1"]),
         (r#"{"request": [{}]}"#, ["request[0].option", "\"\""]),
+        (r#"{"families": []}"#, ["ipam.families", "[]"]),
+        (r#"{"families": ["ipv4", "IPv6"]}"#, ["ipam.families[1]", "IPv6"]),
+        (r#"{"families": ["ipv6", "ipv6"]}"#, ["ipam.families[1]", "twice"]),
         (r#"{"priority": -1}"#, ["ipam.priority", "-1"]),
         (r#"{"priority": 4294967296}"#, ["ipam.priority", "4294967296"]),
     ] {
         let conf = conf(ipam);
-        let errors = [conf.provide("").err(), conf.request().err(), conf.priority().err()];
+        let errors = [
+            conf.provide("").err(),
+            conf.request().err(),
+            conf.priority().err(),
+            conf.families().err(),
+        ];
         let error = errors.into_iter().flatten().next().unwrap_or_else(|| panic!("{ipam}"));
         assert_eq!(error.code, cni::Code::CONFIG);
         assert!(words.iter().all(|word| error.to_string().contains(word)), "{ipam}: {error}");

@@ -136,7 +136,7 @@ proptest! {
         packet[IP_HEADER + 4..IP_HEADER + 6].copy_from_slice(&(total - 20).to_be_bytes());
         if let Some(reply) = Reply::read(&packet, MAC, SERVER) {
             prop_assert_eq!(reply.xid, 9);
-            let _ = crate::lease::Lease::of([10, 5, 0, 7].into(), &reply.options, reply.search);
+            let _ = crate::lease::v4::Lease::of([10, 5, 0, 7].into(), &reply.options, reply.search);
         }
     }
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::lease::{Options, option};
+use crate::lease::v4::{Options, option};
 
 const MAC: MacAddr = MacAddr([2, 0, 0, 0, 0, 9]);
 const NEIGHBOUR: MacAddr = MacAddr([2, 0, 0, 0, 0, 1]);

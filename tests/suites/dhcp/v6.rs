@@ -1,0 +1,7 @@
+//! Leases of DHCPv6.
+
+mod changes;
+mod faults;
+mod link;
+mod strange;
+mod verbs;
