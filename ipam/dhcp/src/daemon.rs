@@ -61,12 +61,26 @@ fn serve(flags: Flags) -> Result<(), String> {
     let mut clients =
         clients::Clients::new(listener.socket.try_clone().map_err(|e| e.to_string())?);
     let mut holders = Holders::load(flags)?;
+    // When plugins are let in again that have to wait.
+    let mut full = None;
     loop {
         let due = holders.work(&events, &mut clients);
+        if full.is_some_and(|until| until <= events::now()) {
+            full = None;
+            set_listening(&events, &listener, true)?;
+        }
+        let due = due.min(full.unwrap_or(due));
         for event in events.wait(due).map_err(|e| format!("waiting for events: {e}"))? {
             match event {
                 Event::Told => return Ok(()),
-                Event::Knock => clients.accept(&events),
+                Event::Knock => {
+                    if let Err(e) = clients.accept(&events) {
+                        // They would be announced again and again.
+                        cni::warn(format_args!("dhcp daemon: plugins have to wait: {e}"));
+                        full = Some(events::now() + FULL);
+                        set_listening(&events, &listener, false)?;
+                    }
+                }
                 Event::Client(client) => {
                     if let Some(request) = clients.read(client) {
                         holders.serve(client, request, &mut clients);
@@ -80,6 +94,13 @@ fn serve(flags: Flags) -> Result<(), String> {
             }
         }
     }
+}
+
+/// For how long nobody is let in when there are no descriptors for more.
+const FULL: Duration = Duration::from_millis(500);
+
+fn set_listening(events: &Events, listener: &Listener, listening: bool) -> Result<(), String> {
+    events.set_listening(&listener.socket, listening).map_err(|e| format!("listening: {e}"))
 }
 
 /// Every ADD has two descriptors while it waits, and services may have 1024 unless they ask for more.

@@ -3,11 +3,15 @@
 mod conf;
 
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::net::Shutdown;
+use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
 use cni::{AddResult, Call, Code, Error, GcCall, Plugin, StatusCall};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::lease::{Family, Lease};
 use crate::talk::{Answer, Holder, LONGEST_LINE, Request, Wanted};
@@ -32,13 +36,7 @@ impl Plugin for Dhcp {
             priority: conf.priority()?,
         };
         let (socket, priority) = (conf.socket(), wanted.priority);
-        let [family] = families[..] else {
-            return both(&socket, &wanted, &families).inspect_err(|_| {
-                // What it has of them, and what it waits for. Where nobody answers, the DEL that
-                // follows a failed ADD does the same.
-                let _ = ask(&socket, &Request::Del(wanted.holder.clone()));
-            });
-        };
+        let [family] = families[..] else { return both(&socket, &wanted, &families) };
         let wanted = Wanted { holder: wanted.holder.of(family), ..wanted };
         Ok(lease(family, ask(&socket, &Request::Add(wanted))?)?.result(priority))
     }
@@ -104,17 +102,14 @@ impl Plugin for Dhcp {
 
 /// The leases of several families, which the daemon looks for at the same time.
 fn both(socket: &Path, wanted: &Wanted, families: &[Family]) -> Result<AddResult, Error> {
-    let mut questions = Vec::new();
-    for family in families {
-        let wanted = Wanted { holder: wanted.holder.of(*family), ..wanted.clone() };
-        questions.push((*family, Question::ask(socket, &Request::Add(wanted))?));
-    }
+    let mut questions = Questions { socket, of: &wanted.holder, open: Vec::new(), new: Vec::new() };
+    let all = questions.ask(wanted, families).and_then(|()| questions.answers());
+    let mut leases = all.inspect_err(|_| questions.take_back())?;
+    // As the configuration has them.
+    leases.sort_by_key(|lease| families.iter().position(|family| *family == lease.family()));
     let mut all = AddResult::default();
-    for (family, question) in questions {
-        let lease = question.answer().and_then(|answer| lease(family, answer));
-        let one = lease
-            .map_err(|e| Error { msg: format!("ipam.families, {family}: {}", e.msg), ..e })?
-            .result(wanted.priority);
+    for lease in leases {
+        let one = lease.result(wanted.priority);
         all.ips.extend(one.ips);
         all.routes.extend(one.routes);
         all.dns.nameservers.extend(one.dns.nameservers);
@@ -128,6 +123,74 @@ fn both(socket: &Path, wanted: &Wanted, families: &[Family]) -> Result<AddResult
         }
     }
     Ok(all)
+}
+
+/// What the daemon is asked at once.
+struct Questions<'a> {
+    socket: &'a Path,
+    of: &'a Holder,
+    /// Those without an answer.
+    open: Vec<(Family, Question<'a>)>,
+    /// What there is only because it was asked for.
+    new: Vec<(Family, u64)>,
+}
+
+impl Questions<'_> {
+    fn ask(&mut self, wanted: &Wanted, families: &[Family]) -> Result<(), Error> {
+        for family in families {
+            let wanted = Wanted { holder: wanted.holder.of(*family), ..wanted.clone() };
+            self.open.push((*family, Question::ask(self.socket, &Request::Add(wanted))?));
+        }
+        Ok(())
+    }
+
+    /// All leases, or the first error: nobody waits for one when another cannot be had.
+    fn answers(&mut self) -> Result<Vec<Lease>, Error> {
+        let mut leases = Vec::new();
+        while !self.open.is_empty() {
+            let mut fds: Vec<_> = self
+                .open
+                .iter()
+                .map(|(_, question)| PollFd::new(question.stream.as_fd(), PollFlags::POLLIN))
+                .collect();
+            match poll(&mut fds, PollTimeout::NONE) {
+                Err(Errno::EINTR) => continue,
+                waited => waited.map_err(|e| failed("hearing", self.socket, &e.into()))?,
+            };
+            let ready = fds.iter().position(|fd| fd.any().unwrap_or(true));
+            let Some(ready) = ready else { continue };
+            let (family, question) = self.open.swap_remove(ready);
+            leases.push(
+                self.lease(family, question.answer()).map_err(|e| Error {
+                    msg: format!("ipam.families, {family}: {}", e.msg),
+                    ..e
+                })?,
+            );
+        }
+        Ok(leases)
+    }
+
+    fn lease(&mut self, family: Family, answer: Result<Answer, Error>) -> Result<Lease, Error> {
+        let answer = answer?;
+        if let Answer::Granted { born, .. } = answer {
+            self.new.push((family, born));
+        }
+        lease(family, answer)
+    }
+
+    /// Leaves the daemon as it was found. Where it does not answer, the DEL that follows a failed ADD does
+    /// the rest.
+    fn take_back(&mut self) {
+        for (family, question) in std::mem::take(&mut self.open) {
+            if let Ok(Answer::Granted { born, .. }) = question.withdraw() {
+                self.new.push((family, born));
+            }
+        }
+        for (family, born) in &self.new {
+            let holder = self.of.of(*family);
+            let _ = ask(self.socket, &Request::Undo { holder, born: *born });
+        }
+    }
 }
 
 /// Compares a lease with the previous result.
@@ -150,8 +213,10 @@ fn compare(call: &Call, lease: &Lease) -> Result<(), Error> {
 
 fn lease(family: Family, answer: Answer) -> Result<Lease, Error> {
     match answer {
-        Answer::Lease(lease) if lease.family() == family => Ok(lease),
-        Answer::Lease(lease) => {
+        Answer::Lease(lease) | Answer::Granted { lease, .. } if lease.family() == family => {
+            Ok(lease)
+        }
+        Answer::Lease(lease) | Answer::Granted { lease, .. } => {
             Err(Error::new(Code::DECODE, format!("the daemon knows no {family}: it gave {lease}"))
                 .details("plugin and daemon have to be of the same version"))
         }
@@ -191,6 +256,15 @@ impl<'a> Question<'a> {
         line.push(b'\n');
         stream.write_all(&line).map_err(|e| asking(silent(e)))?;
         Ok(Self { socket, stream })
+    }
+
+    /// Tells the daemon that nobody waits any more, and hears whether it had answered before.
+    fn withdraw(self) -> Result<Answer, Error> {
+        self.stream
+            .set_read_timeout(Some(PATIENCE))
+            .and_then(|()| self.stream.shutdown(Shutdown::Write))
+            .map_err(|e| failed("telling", self.socket, &e))?;
+        self.answer()
     }
 
     fn answer(self) -> Result<Answer, Error> {

@@ -24,6 +24,14 @@ pub enum Request {
     Check(Holder),
     /// The leases of an attachment, of both families, are not needed any more.
     Del(Holder),
+    /// One that an ADD has just been granted is not needed, because the rest of it failed. What a later
+    /// ADD has is left alone.
+    Undo {
+        /// Who holds it.
+        holder: Holder,
+        /// As in [`Answer::Granted`].
+        born: u64,
+    },
     /// No lease of the network is needed any more but those of these containers' interfaces.
     Gc {
         /// The network.
@@ -98,8 +106,15 @@ pub struct Wanted {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Answer {
-    /// The lease asked for.
+    /// The lease asked for, which was there.
     Lease(Lease),
+    /// The lease asked for, which is there because it was asked for.
+    Granted {
+        /// The lease.
+        lease: Lease,
+        /// Tells it from others that the holder has had or will have.
+        born: u64,
+    },
     /// It is done.
     Done,
     /// It could not be done.

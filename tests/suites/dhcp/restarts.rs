@@ -88,6 +88,29 @@ fn a_daemon_that_has_no_more_descriptors_forgets_no_lease() {
 }
 
 #[test]
+fn plugins_wait_while_there_are_no_descriptors_for_them() {
+    testkit::need!(DhcpServer);
+    let ground = Ground::new();
+    let _server = ground.dnsmasq("10.5.0.50,10.5.0.99,2m", &[]);
+    let daemon = ground.daemon();
+    let limit = |descriptors: usize| {
+        let mut command = Command::new("prlimit");
+        command.args(["--pid", &daemon.id().to_string(), &format!("--nofile={descriptors}:")]);
+        assert!(command.status().unwrap().success());
+    };
+    limit(3);
+    let (node, pod) = (&ground.node, Pod::new());
+    std::thread::scope(|scope| {
+        let add = scope.spawn(|| node.attach(&ground.conf(), &pod));
+        tells(&daemon, "plugins have to wait", 1);
+        limit(1000);
+        node.check(&add.join().unwrap()).ok();
+    });
+    // Twice a second it looks again, and not as often as it can.
+    assert!(daemon.log().matches("plugins have to wait").count() < 100);
+}
+
+#[test]
 fn garbage_among_the_leases_keeps_no_daemon_from_starting() {
     testkit::need!(DhcpServer);
     let ground = Ground::new();

@@ -1,5 +1,6 @@
 //! Leases of DHCPv6.
 
+mod answers;
 mod changes;
 mod faults;
 mod link;

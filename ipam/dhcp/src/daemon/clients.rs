@@ -32,9 +32,17 @@ impl Clients {
         Self { listener, all: BTreeMap::new(), next: 0 }
     }
 
-    /// Lets everybody in who wants.
-    pub fn accept(&mut self, events: &Events) {
-        while let Ok((stream, _)) = self.listener.accept() {
+    /// Lets everybody in who wants. Others have to wait, when that is refused: for descriptors.
+    pub fn accept(&mut self, events: &Events) -> io::Result<()> {
+        loop {
+            let stream = match self.listener.accept() {
+                Ok((stream, _)) => stream,
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                // Somebody who has gone already.
+                Err(e) if e.kind() == io::ErrorKind::ConnectionAborted => continue,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+                Err(e) => return Err(e),
+            };
             self.next += 1;
             let number = self.next;
             if stream

@@ -72,6 +72,12 @@ impl Events {
         Ok(self.epoll.add(listener, EpollEvent::new(EpollFlags::EPOLLIN, KNOCK))?)
     }
 
+    /// Connections are waited for, or left waiting.
+    pub fn set_listening(&self, listener: &UnixListener, listening: bool) -> io::Result<()> {
+        let flags = if listening { EpollFlags::EPOLLIN } else { EpollFlags::empty() };
+        Ok(self.epoll.modify(listener, &mut EpollEvent::new(flags, KNOCK))?)
+    }
+
     /// Requests of a client are waited for, and its end. Closing the descriptor ends that.
     pub fn add_client(&self, client: impl AsFd, number: u64) -> io::Result<()> {
         let flags = EpollFlags::EPOLLIN | EpollFlags::EPOLLRDHUP | EpollFlags::EPOLLET;

@@ -53,8 +53,7 @@ impl Holders {
         };
         for record in records {
             let machine = holders.machine_of(&record, moment);
-            let entry =
-                Entry { record, machine, ear: None, waiting: Vec::new(), patience_ends: None };
+            let entry = Entry::resumed(record, machine);
             holders.all.insert(entry.record.holder.clone(), entry);
         }
         Ok(holders)
@@ -99,7 +98,7 @@ impl Holders {
     fn attend(&mut self, holder: &Holder, moment: Moment, events: &Events, clients: &mut Clients) {
         let Some(entry) = self.all.get_mut(holder) else { return };
         if entry.patience_ends.is_some_and(|end| end <= moment) {
-            let (protocol, trouble) = (holder.family.protocol(), entry.machine.trouble());
+            let (protocol, trouble) = (holder.family.protocol(), entry.trouble());
             let seconds = self.flags.resend_timeout.as_secs_f32();
             let error = Error::new(
                 Code::TRY_AGAIN,
@@ -136,12 +135,14 @@ impl Holders {
         }
         if let Some(inside) = &inside {
             entry.machine.set_mac(inside.mac);
-            if entry.ear.is_none() || entry.waits_for_address() {
+            let ear = entry.ear.as_ref().map(|(_, ear)| inside.can_use(ear));
+            if !matches!(ear, Some(Ok(true))) {
                 if let Some((number, _)) = entry.ear.take() {
                     self.sockets.remove(&number);
                 }
                 match inside.ear(holder.family) {
                     Ok(ear) => {
+                        entry.mute = None;
                         self.next += 1;
                         if let Err(e) = events.add_packets(&ear, self.next) {
                             log(holder, e);
@@ -151,17 +152,21 @@ impl Holders {
                     }
                     Err(e) => {
                         log(holder, &e);
-                        if holder.family == Family::Ipv6 {
-                            entry.machine.set_trouble(e.to_string());
-                        }
+                        entry.mute = Some(e.to_string());
                     }
                 }
             }
             // Without an address nothing can be asked; what is held goes on to its end.
             if entry.waits_for_address() && !entry.machine.is_bound() {
                 let why = format!("{} has no link-local address to ask from", holder.ifname);
-                entry.machine.set_trouble(why);
+                entry.mute = Some(why);
                 entry.machine.set_due(moment + self.flags.timeout);
+                // The socket would keep the namespace of a container alive that nobody waits for.
+                if entry.waiting.is_empty()
+                    && let Some((number, _)) = entry.ear.take()
+                {
+                    self.sockets.remove(&number);
+                }
                 return;
             }
         }
@@ -249,6 +254,12 @@ impl Holders {
                 }
                 clients.answer(client, Answer::Done);
             }
+            Request::Undo { holder, born } => {
+                if self.all.get(&holder).is_some_and(|entry| entry.record.born == born) {
+                    self.give_back(&holder, clients);
+                }
+                clients.answer(client, Answer::Done);
+            }
             Request::Gc { network, keep } => {
                 let is_stale = |holder: &&Holder| {
                     let member = (holder.container.clone(), holder.ifname.clone());
@@ -267,7 +278,7 @@ impl Holders {
         match self.all.get(holder) {
             Some(entry) => Error::new(
                 Code::CHECK,
-                format!("{holder} has no lease at the moment: {}", entry.machine.trouble()),
+                format!("{holder} has no lease at the moment: {}", entry.trouble()),
             ),
             None => Error::new(Code::CHECK, format!("{holder} has no lease")),
         }
@@ -302,6 +313,7 @@ impl Holders {
                 } else {
                     entry.waiting.push(client);
                     entry.patience_ends = Some(moment + self.flags.resend_timeout);
+                    entry.machine.hurry(moment);
                 }
                 return Ok(());
             }
@@ -317,6 +329,7 @@ impl Holders {
             granted: None,
             wish: None,
             kept: Vec::new(),
+            born: u64::try_from(moment.as_nanos()).unwrap_or(u64::MAX),
             holder: holder.clone(),
         };
         let machine = Machine::new(record.client.clone(), self.patience(), seed(), moment);
@@ -324,6 +337,8 @@ impl Holders {
             record,
             machine,
             ear: None,
+            mute: None,
+            by: client,
             waiting: vec![client],
             patience_ends: Some(moment + self.flags.resend_timeout),
         };
@@ -336,6 +351,10 @@ impl Holders {
         let Some(entry) = self.all.get_mut(holder) else { return };
         if let Ok(Some(inside)) = Inside::find(&entry.record) {
             entry.machine.set_mac(inside.mac);
+            // The address and port of an unanswered question are in use until then.
+            if let Some((number, _)) = entry.ear.take() {
+                self.sockets.remove(&number);
+            }
             if let Some(Effect::Send { to, packet }) = entry.machine.release(now()) {
                 match inside.ear(holder.family).and_then(|ear| ear.send(to, &packet)) {
                     Ok(()) => log(holder, "the lease is given back"),

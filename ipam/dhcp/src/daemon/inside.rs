@@ -86,7 +86,15 @@ impl Inside {
         };
         if family == Family::Ipv6 {
             // Some runtimes switch it off in every container; whoever asks for such an address wants it.
-            netns.enter(|| sysctl::ensure(&format!("ipv6/conf/{ifname}/disable_ipv6"), "0"))?;
+            let key = format!("ipv6/conf/{ifname}/disable_ipv6");
+            netns.enter(|| sysctl::ensure(&key, "0")).map_err(|e| match e.errno() {
+                nix::libc::ENOENT => {
+                    let why = format!("{ifname} has no IPv6");
+                    Error::config("ipam.families", "\"ipv6\"", &why)
+                        .details("its MTU is less than 1280, or the kernel runs without IPv6")
+                }
+                _ => e.into(),
+            })?;
         }
         if !found.up {
             socket.run(link::set_up(found.index, &found.name))?;
@@ -139,18 +147,22 @@ impl Inside {
     ) -> kernel::Result<()> {
         match lease {
             lease::Lease::V4(own) => self.install_ipv4(own, priority, kept)?,
-            lease::Lease::V6(own) => {
-                let options = address::Options::default();
-                match self.socket.run(address::add(&self.link, own.cidr(), options)) {
-                    Err(e) if !e.is_exists() => return Err(e),
-                    _ => {}
-                }
-            }
+            lease::Lease::V6(_) => self.restore(lease)?,
         }
         self.limit_mtu(lease)?;
         // The neighbours may know another by this address. Not every kind of link can be told so.
         let _ = self.socket.run(link::announce(self.link.index, &self.link.name, self.mac));
         Ok(())
+    }
+
+    /// Puts an IPv6 address back that is missing: the kernel takes those of a link away that goes down,
+    /// and leaves IPv4's.
+    pub fn restore(&self, lease: &lease::Lease) -> kernel::Result<()> {
+        let lease::Lease::V6(own) = lease else { return Ok(()) };
+        match self.socket.run(address::add(&self.link, own.cidr(), address::Options::default())) {
+            Err(e) if !e.is_exists() => Err(e),
+            _ => Ok(()),
+        }
     }
 
     fn withdraw_ipv4(&self, lease: &Lease) -> kernel::Result<Vec<Kept>> {

@@ -148,6 +148,14 @@ impl Machine {
         }
     }
 
+    /// Somebody waits for a lease.
+    pub fn hurry(&mut self, now: Moment) {
+        match self {
+            Self::V4(machine) => machine.hurry(now),
+            Self::V6(machine) => machine.hurry(now),
+        }
+    }
+
     /// When [`on_time`](Self::on_time) is to be called next.
     pub fn due(&self) -> Moment {
         match self {

@@ -36,6 +36,10 @@ pub struct Record {
     pub wish: Option<IpAddr>,
     /// Routes that others made and that went with an address.
     pub kept: Vec<Kept>,
+    /// When its ADD came, in nanoseconds since the boot: which of several leases that a holder has had
+    /// one after the other.
+    #[serde(default)]
+    pub born: u64,
 }
 
 /// What a client says of itself.
@@ -161,7 +165,7 @@ mod tests {
             "name_servers": [], "domain": "", "search": [], "mtu": null, "server": "10.5.0.1",
             "times": {"renewal": 60, "rebinding": 105, "end": 120}},
             "since": 5000, "neighbour": "02:00:00:00:00:01"},
-        "wish": null, "kept": []
+        "wish": null, "kept": [], "born": 3000
     }"#;
 
     /// What a daemon wrote that knew nothing of IPv6.

@@ -9,7 +9,7 @@ use crate::conf::with;
 use crate::dhcp::ground::Ground;
 
 /// A pod with an interface that no plugin has prepared, and that is down.
-fn unprepared(ground: &Ground) -> Pod {
+pub fn unprepared(ground: &Ground) -> Pod {
     let pod = Pod::new();
     ground
         .node

@@ -65,6 +65,7 @@ fn rogue(socket: &UdpSocket, end: &AtomicBool) {
             (2, of(&association(1, Ipv6Addr::UNSPECIFIED, 60, 60))),
             (2, of(&association(1, "ff02::1".parse().unwrap(), 60, 60))),
             (2, of(&association(1, "fe80::1".parse().unwrap(), 60, 60))),
+            (2, of(&association(1, "::10.5.0.7".parse().unwrap(), 60, 60))),
             (2, of(&option(3, &[0, 0, 0, 1]))),
             (2, of(&[0, 3, 255, 255, 0])),
             (2, of(&option(13, &[0]))),

@@ -199,6 +199,16 @@ fn a_family_that_cannot_be_had_fails_the_add_and_the_other_is_given_back() {
 }
 
 #[test]
+fn an_interface_that_can_have_no_ipv6_is_named() {
+    let ground = Ground::with_ipv6();
+    let _daemon = ground.daemon();
+    let (node, pod) = (&ground.node, Pod::new());
+    let conf = with(ground.conf_of(&["ipv6"]), json!({"mtu": 1000}));
+    node.add(&conf, &pod, "eth0").fails().is(7, &["ipam.families", "eth0 has no IPv6", "1280"]);
+    assert_eq!(pod.links(), ["lo"]);
+}
+
+#[test]
 fn an_interface_on_which_ipv6_is_off_gets_a_lease_all_the_same() {
     testkit::need!(DhcpServer);
     let ground = Ground::with_ipv6();

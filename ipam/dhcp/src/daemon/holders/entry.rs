@@ -18,7 +18,10 @@ pub(super) struct Entry {
     pub(super) machine: Machine,
     /// Open while an answer of a server is awaited, and only then: it keeps the namespace alive.
     pub(super) ear: Option<(u64, Ear)>,
-    /// Who waits for the lease, and until when.
+    /// Why nothing can be asked, while that is so.
+    pub(super) mute: Option<String>,
+    /// The client whose ADD began this, and who waits for the lease, and until when.
+    pub(super) by: u64,
     pub(super) waiting: Vec<u64>,
     pub(super) patience_ends: Option<Moment>,
 }
@@ -31,6 +34,13 @@ pub(super) enum Fate {
 }
 
 impl Entry {
+    /// One that has been there since before the daemon.
+    pub(super) fn resumed(record: Record, machine: Machine) -> Self {
+        // Clients are counted from 1 on.
+        let (by, waiting, patience_ends) = (0, Vec::new(), None);
+        Self { record, machine, ear: None, mute: None, by, waiting, patience_ends }
+    }
+
     /// Sends a packet, where a socket is open. False when that socket is of no use any more: the
     /// address that it has is gone.
     pub(super) fn send(&self, to: Destination, packet: &[u8]) -> bool {
@@ -42,6 +52,11 @@ impl Entry {
         true
     }
 
+    /// Why there is no lease.
+    pub(super) fn trouble(&self) -> &str {
+        self.mute.as_deref().unwrap_or_else(|| self.machine.trouble())
+    }
+
     /// True while the interface has no address to ask from.
     pub(super) fn waits_for_address(&self) -> bool {
         matches!(self.ear, Some((_, Ear::Addresses(..))))
@@ -50,7 +65,13 @@ impl Entry {
     /// Answers all who wait.
     pub(super) fn answer(&mut self, answer: &Answer, clients: &mut Clients) {
         for client in self.waiting.drain(..) {
-            clients.answer(client, answer.clone());
+            match answer {
+                Answer::Lease(lease) if client == self.by => {
+                    let born = self.record.born;
+                    clients.answer(client, Answer::Granted { lease: lease.clone(), born });
+                }
+                _ => clients.answer(client, answer.clone()),
+            }
         }
         self.patience_ends = None;
     }
@@ -97,10 +118,13 @@ impl Entry {
         if let Err(e) = written {
             log(&holder, format_args!("writing down its lease: {e}"));
         }
+        let Some(inside) = inside else { return Fate::Stays };
         if before.as_ref().is_some_and(|before| before.configures_as(&lease)) {
+            if let Err(e) = inside.restore(&lease) {
+                log(&holder, e);
+            }
             return Fate::Stays;
         }
-        let Some(inside) = inside else { return Fate::Stays };
         let moved = before
             .map_or(Ok(self.record.kept.clone()), |before| inside.withdraw(&before))
             .and_then(|kept| inside.install(&lease, self.record.priority, &kept));

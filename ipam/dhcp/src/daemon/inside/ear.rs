@@ -20,7 +20,7 @@ pub enum Ear {
     /// Of a host that need not have an address yet.
     Packets(Packets),
     /// Of a host with a link-local address.
-    Datagrams(Datagrams),
+    Datagrams(Datagrams, Ipv6Addr),
     /// Of one that has none yet, or is still finding out whether it is its own: hears when that
     /// changes, and can say nothing.
     Addresses(Events, String),
@@ -31,7 +31,7 @@ impl Ear {
     pub fn send(&self, to: Destination, packet: &[u8]) -> kernel::Result<()> {
         match (self, to) {
             (Self::Packets(packets), Destination::Neighbour(to)) => packets.send(to, packet),
-            (Self::Datagrams(socket), Destination::Servers(to)) => {
+            (Self::Datagrams(socket, _), Destination::Servers(to)) => {
                 socket.send(to, v6::SERVER_PORT, packet)
             }
             (Self::Addresses(_, link), _) => {
@@ -46,7 +46,7 @@ impl Ear {
     pub fn receive(&self) -> kernel::Result<Option<(MacAddr, Vec<u8>)>> {
         match self {
             Self::Packets(packets) => packets.receive(),
-            Self::Datagrams(socket) => {
+            Self::Datagrams(socket, _) => {
                 Ok(socket.receive()?.map(|packet| (MacAddr([0; 6]), packet)))
             }
             Self::Addresses(..) => Ok(None),
@@ -58,7 +58,7 @@ impl AsFd for Ear {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match self {
             Self::Packets(packets) => packets.as_fd(),
-            Self::Datagrams(socket) => socket.as_fd(),
+            Self::Datagrams(socket, _) => socket.as_fd(),
             Self::Addresses(events, _) => events.as_fd(),
         }
     }
@@ -72,17 +72,28 @@ impl Inside {
             return packets.map(Ear::Packets);
         }
         if let Some(own) = self.link_local()? {
-            let socket = self.netns.enter(|| Datagrams::open(&self.link, own, v6::CLIENT_PORT));
-            return socket.map(Ear::Datagrams);
+            return self.datagrams(own);
         }
         // Listened for first, and looked at again then: so no change slips through.
         let events = self.netns.enter(|| Events::open(Group::Ipv6Address))?;
         match self.link_local()? {
             None => Ok(Ear::Addresses(events, self.link.name.clone())),
-            Some(own) => {
-                let socket = self.netns.enter(|| Datagrams::open(&self.link, own, v6::CLIENT_PORT));
-                socket.map(Ear::Datagrams)
-            }
+            Some(own) => self.datagrams(own),
+        }
+    }
+
+    fn datagrams(&self, own: Ipv6Addr) -> kernel::Result<Ear> {
+        let socket = self.netns.enter(|| Datagrams::open(&self.link, own, v6::CLIENT_PORT))?;
+        Ok(Ear::Datagrams(socket, own))
+    }
+
+    /// True when a socket can be spoken through. The kernel goes on to send from an address that has
+    /// gone, to which nobody can answer.
+    pub fn can_use(&self, ear: &Ear) -> kernel::Result<bool> {
+        match ear {
+            Ear::Packets(_) => Ok(true),
+            Ear::Datagrams(_, own) => Ok(self.link_local()? == Some(*own)),
+            Ear::Addresses(..) => Ok(false),
         }
     }
 

@@ -119,6 +119,15 @@ impl Machine {
         self.client.mac
     }
 
+    /// Somebody waits for a lease, so a pause that has grown is not.
+    pub fn hurry(&mut self, now: Moment) {
+        self.awaited = true;
+        if self.phase == Phase::Pausing && self.held.is_none() {
+            self.failures = 0;
+            self.due = now;
+        }
+    }
+
     /// When [`on_time`](Self::on_time) is to be called next.
     pub fn due(&self) -> Moment {
         self.due

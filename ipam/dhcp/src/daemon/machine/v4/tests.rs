@@ -228,3 +228,22 @@ fn a_lease_is_given_back_once() {
     assert_eq!(sent(machine.release(at(1)).as_slice()), [(NEIGHBOUR, 7)]);
     assert_eq!(machine.release(at(1)), None);
 }
+
+#[test]
+fn somebody_who_comes_to_wait_waits_out_no_pause() {
+    let mut machine = Machine::seek(client(), patience(), 42, at(0), None);
+    let mut moment = at(0);
+    for _ in 0..20 {
+        machine.on_time(moment);
+        moment = machine.due();
+    }
+    while machine.listens() {
+        machine.on_time(moment);
+        moment = machine.due();
+    }
+    let early = moment.saturating_sub(Duration::from_secs(1));
+    assert_eq!(machine.on_time(early), []);
+    machine.hurry(early);
+    assert_eq!(sent(&machine.on_time(early)), [(ALL, 1)]);
+    assert!(machine.due() < early + Duration::from_secs(2));
+}

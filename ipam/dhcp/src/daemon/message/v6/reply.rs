@@ -128,8 +128,8 @@ impl Reply {
                     let read = Association::read(value)?;
                     reply.association = reply.association.or(read);
                 }
-                option::NAME_SERVERS => reply.name_servers.extend(addresses(value)),
-                option::SEARCH => reply.search.extend(domains(value)),
+                option::NAME_SERVERS => add(&mut reply.name_servers, addresses(value)),
+                option::SEARCH => add(&mut reply.search, domains(value)),
                 option::LONGEST_PAUSE => {
                     let seconds = u32::from_be_bytes(value.try_into().ok()?);
                     let meant = Some(seconds).filter(|s| (60..=86400).contains(s));
@@ -287,18 +287,30 @@ fn number(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
 }
 
-/// An address that an interface may have and others can reach.
+/// An address that an interface may have and others can reach: none that only embeds one of IPv4.
 fn is_hosts(address: Ipv6Addr) -> bool {
     !(address.is_unspecified()
         || address.is_loopback()
         || address.is_multicast()
         || address.is_unicast_link_local()
-        || address.to_ipv4_mapped().is_some())
+        || address.to_ipv4().is_some())
 }
 
+/// Adds what is not there yet, as long as that are not more than anybody needs.
+fn add<T: PartialEq>(to: &mut Vec<T>, more: impl IntoIterator<Item = T>) {
+    /// No resolver asks more than three, and glibc searches as many domains as there are.
+    const MOST: usize = 32;
+    for one in more {
+        if to.len() < MOST && !to.contains(&one) {
+            to.push(one);
+        }
+    }
+}
+
+/// Resolvers. One with a link-local address is of no use: in a result it has no link.
 fn addresses(value: &[u8]) -> impl Iterator<Item = Ipv6Addr> {
     let all = value.as_chunks::<16>().0.iter().map(|octets| Ipv6Addr::from(*octets));
-    all.filter(|address| !address.is_unspecified() && !address.is_multicast())
+    all.filter(|address| is_hosts(*address))
 }
 
 /// The names of option 24, which are not compressed (section 10). None of them when one is malformed,
@@ -316,7 +328,8 @@ fn domains(mut value: &[u8]) -> Vec<String> {
             if length == 0 {
                 break;
             }
-            let is_plain = label.iter().all(|byte| byte.is_ascii_graphic() && *byte != b'.');
+            let is_plain =
+                label.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(byte));
             let Some(label) = str::from_utf8(label).ok().filter(|_| length < 64 && is_plain) else {
                 return Vec::new();
             };

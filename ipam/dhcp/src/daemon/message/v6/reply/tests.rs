@@ -41,10 +41,11 @@ fn why(more: &[u8]) -> Refused {
 
 #[test]
 fn a_reply_is_a_lease_with_resolvers_and_times() {
-    let dns: Vec<u8> = ["fd00::53", "::", "fd00::54"]
-        .iter()
-        .flat_map(|text| text.parse::<Ipv6Addr>().unwrap().octets())
-        .collect();
+    let dns: Vec<u8> =
+        ["fd00::53", "::", "fd00::53", "fe80::1", "::1", "::ffff:10.0.0.1", "fd00::54"]
+            .iter()
+            .flat_map(|text| text.parse::<Ipv6Addr>().unwrap().octets())
+            .collect();
     let more = [
         association(2, 1, 2, &address("fd00::8", 60, 90, &[])),
         association(1, 20, 40, &address("fd00::7", 60, 90, &option(13, &[0, 0]))),
@@ -101,6 +102,7 @@ fn what_is_no_lease_is_refused_in_words() {
         (one("ff02::7", 60, 90), None, "ff02::7 is no host's"),
         (one("::1", 60, 90), None, "::1 is no host's"),
         (one("::ffff:10.0.0.1", 60, 90), None, "no host's"),
+        (one("::10.0.0.1", 60, 90), None, "no host's"),
     ] {
         let refused = why(&more);
         assert_eq!(refused.code, code, "{refused:?}");
@@ -141,6 +143,7 @@ fn names_that_a_resolver_could_misread_are_left_out() {
         b"\x03a.b\0",
         b"\x02a\n\0",
         b"\xc0\0",
+        b"\x02$(\0",
         b"\x02\xc3\xa4\0",
     ] {
         assert!(domains(bad).is_empty(), "{bad:?}");
