@@ -15,6 +15,11 @@ pub const SERVER: &str = "10.5.0.1";
 /// Its address where the network has IPv6.
 pub const SERVER6: &str = "fd00:5::1";
 
+/// What dnsmasq has for a crowd: ranges of either family, and the leases that it gives at once.
+pub const MANY: &str = "10.5.0.50,10.5.0.199,2m";
+pub const MANY6: &str = "fd00:5::1:0,fd00:5::1:ffff,64,120";
+pub const MOST: &str = "--dhcp-lease-max=1000";
+
 /// Of the servers of IPv6 that are to be taken for one: what dnsmasq takes as `--dhcp-duid`.
 pub const DUID: &str = "4711,01:02:03:04:05";
 const ENTERPRISE: u32 = 4711;

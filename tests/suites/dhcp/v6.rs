@@ -2,7 +2,6 @@
 
 mod answers;
 mod changes;
-mod faults;
 mod link;
 mod strange;
 mod verbs;
