@@ -2,8 +2,10 @@
 //! daemon.
 
 use std::fs::{self, File};
+use std::net::{SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use testkit::{Netns, Node, Pod};
@@ -244,6 +246,19 @@ impl Ground {
             }
             if sockets.trim().is_empty() { Err("nobody") } else { Ok(()) }
         });
+    }
+
+    /// A socket at which a server of DHCPv6 is asked.
+    pub fn listen6(&self) -> UdpSocket {
+        let index = self.outside.link("up1").unwrap()["ifindex"].as_u64().unwrap();
+        self.outside.enter(|| {
+            let socket = UdpSocket::bind("[::]:547".parse::<SocketAddr>().unwrap()).unwrap();
+            let group = "ff02::1:2".parse().unwrap();
+            socket.join_multicast_v6(&group, u32::try_from(index).unwrap()).unwrap();
+            // Whoever serves looks now and then whether to go on.
+            socket.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+            socket
+        })
     }
 
     /// A bridge without addresses of its own, whose containers get theirs by DHCP.

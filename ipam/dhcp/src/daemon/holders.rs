@@ -137,9 +137,7 @@ impl Holders {
             entry.machine.set_mac(inside.mac);
             let ear = entry.ear.as_ref().map(|(_, ear)| inside.can_use(ear));
             if !matches!(ear, Some(Ok(true))) {
-                if let Some((number, _)) = entry.ear.take() {
-                    self.sockets.remove(&number);
-                }
+                entry.close_ear(&mut self.sockets);
                 match inside.ear(holder.family) {
                     Ok(ear) => {
                         entry.mute = None;
@@ -162,10 +160,8 @@ impl Holders {
                 entry.mute = Some(why);
                 entry.machine.set_due(moment + self.flags.timeout);
                 // The socket would keep the namespace of a container alive that nobody waits for.
-                if entry.waiting.is_empty()
-                    && let Some((number, _)) = entry.ear.take()
-                {
-                    self.sockets.remove(&number);
+                if entry.waiting.is_empty() {
+                    entry.close_ear(&mut self.sockets);
                 }
                 return;
             }
@@ -185,8 +181,7 @@ impl Holders {
             }
             if entry.waits_for_address() {
                 // Something has changed: what is due next looks whether it can ask now.
-                entry.ear = None;
-                self.sockets.remove(&socket);
+                entry.close_ear(&mut self.sockets);
                 if !entry.machine.is_bound() {
                     entry.machine.set_due(now());
                 }
@@ -222,10 +217,8 @@ impl Holders {
                 Effect::Lost(lease, why) => entry.lost(&self.flags, &lease, why, inside),
             }
         }
-        if (!entry.machine.listens() || !is_of_use)
-            && let Some((number, _)) = entry.ear.take()
-        {
-            self.sockets.remove(&number);
+        if !entry.machine.listens() || !is_of_use {
+            entry.close_ear(&mut self.sockets);
         }
         if fate == Fate::Ends {
             self.end(holder);
@@ -352,9 +345,7 @@ impl Holders {
         if let Ok(Some(inside)) = Inside::find(&entry.record) {
             entry.machine.set_mac(inside.mac);
             // The address and port of an unanswered question are in use until then.
-            if let Some((number, _)) = entry.ear.take() {
-                self.sockets.remove(&number);
-            }
+            entry.close_ear(&mut self.sockets);
             if let Some(Effect::Send { to, packet }) = entry.machine.release(now()) {
                 match inside.ear(holder.family).and_then(|ear| ear.send(to, &packet)) {
                     Ok(()) => log(holder, "the lease is given back"),
@@ -387,8 +378,8 @@ impl Holders {
     }
 
     fn end(&mut self, holder: &Holder) {
-        if let Some((number, _)) = self.all.remove(holder).and_then(|entry| entry.ear) {
-            self.sockets.remove(&number);
+        if let Some(mut entry) = self.all.remove(holder) {
+            entry.close_ear(&mut self.sockets);
         }
         if let Err(e) = record::remove(&self.flags.state, holder) {
             log(holder, format_args!("removing its file: {e}"));

@@ -3,7 +3,6 @@
 use std::net::{Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use serde_json::json;
 use testkit::Pod;
@@ -32,15 +31,12 @@ struct Server {
 
 impl Server {
     fn of(ground: &Ground) -> Self {
-        let index = ground.outside.link("up1").unwrap()["ifindex"].as_u64().unwrap();
-        let socket = ground.outside.enter(|| {
-            let socket = UdpSocket::bind("[::]:547".parse::<SocketAddr>().unwrap()).unwrap();
-            let group = "ff02::1:2".parse().unwrap();
-            socket.join_multicast_v6(&group, u32::try_from(index).unwrap()).unwrap();
-            socket
-        });
-        socket.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
-        Self { socket, seconds: 60, asked: Mutex::default(), ends: AtomicBool::new(false) }
+        Self {
+            socket: ground.listen6(),
+            seconds: 60,
+            asked: Mutex::default(),
+            ends: AtomicBool::new(false),
+        }
     }
 
     /// Runs `job` beside the server, which answers those messages that it is to answer.

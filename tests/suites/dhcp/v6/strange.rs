@@ -1,8 +1,7 @@
 //! Configurations that make no sense, and servers that do not.
 
-use std::net::{Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{Ipv6Addr, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use serde_json::json;
 use testkit::Pod;
@@ -93,14 +92,7 @@ fn a_server_that_answers_garbage_is_named_and_harms_nobody() {
     let ground = Ground::with_ipv6();
     let daemon =
         ground.daemon_with(&ground.socket(), &["-resendtimeout", "5s", "-resendmax", "100ms"]);
-    let index = ground.outside.link("up1").unwrap()["ifindex"].as_u64().unwrap();
-    let index = u32::try_from(index).unwrap();
-    let socket = ground.outside.enter(|| {
-        let socket = UdpSocket::bind("[::]:547".parse::<SocketAddr>().unwrap()).unwrap();
-        socket.join_multicast_v6(&"ff02::1:2".parse().unwrap(), index).unwrap();
-        socket
-    });
-    socket.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+    let socket = ground.listen6();
     let end = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| rogue(&socket, &end));

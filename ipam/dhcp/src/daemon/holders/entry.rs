@@ -1,5 +1,7 @@
 //! One who holds a lease or waits for one: what becomes of the interface and of those who wait.
 
+use std::collections::BTreeMap;
+
 use cni::{Code, Error};
 
 use super::log;
@@ -10,7 +12,7 @@ use crate::daemon::inside::{Ear, Inside};
 use crate::daemon::machine::{Destination, Effect, Machine, Moment};
 use crate::daemon::record::Record;
 use crate::lease::Lease;
-use crate::talk::Answer;
+use crate::talk::{Answer, Holder};
 
 /// One of them.
 pub(super) struct Entry {
@@ -50,6 +52,13 @@ impl Entry {
             return matches!(to, Destination::Neighbour(_));
         }
         true
+    }
+
+    /// Closes the socket, of which `sockets` tells whose it is.
+    pub(super) fn close_ear(&mut self, sockets: &mut BTreeMap<u64, Holder>) {
+        if let Some((number, _)) = self.ear.take() {
+            sockets.remove(&number);
+        }
     }
 
     /// Why there is no lease.
