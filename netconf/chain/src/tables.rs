@@ -12,7 +12,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub const RESERVED: std::ops::RangeInclusive<u32> = 253..=255;
 
 /// Keeps others from choosing tables in the container's namespace until `netns` is gone.
-pub fn lock(netns: &Netns) -> Result<(), Error> {
+pub fn lock(netns: &Netns) -> kernel::Result<()> {
     netns.lock(PATIENCE)
 }
 

@@ -10,8 +10,9 @@ use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
-use kernel::{Error, Result, fault};
+use kernel::{Error, Netns, Result, fault};
 
 pub(crate) use listing::{Listing, comment_of, quoted, target};
 
@@ -21,6 +22,8 @@ const PATHS: [&str; 6] =
 /// How many seconds a tool waits for others who change rules.
 const WAIT: [&str; 2] = ["-w", "10"];
 
+/// How long another plugin may be at the rules.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// How often a change is tried again because another process changed the table meanwhile.
 const ATTEMPTS: usize = 30;
 /// How often the same change is tried before it is taken for one that is wrong.
@@ -84,7 +87,7 @@ impl Iptables {
     /// Carries out `lines` in a table, all or none: `-N CHAIN`, `-A CHAIN RULE`,
     /// `-I CHAIN 1 RULE`, `-D CHAIN RULE`, `-F CHAIN`, `-X CHAIN`. `:CHAIN - [0:0]` makes a chain,
     /// and empties one that is there. Nothing is executed for no lines.
-    pub(crate) fn change(&self, table: &str, lines: &[String]) -> Result<()> {
+    fn change(&self, table: &str, lines: &[String]) -> Result<()> {
         if lines.is_empty() {
             return Ok(());
         }
@@ -92,10 +95,13 @@ impl Iptables {
             .map_err(|e| Error::new("change the iptables table", table, e))
     }
 
-    /// Carries out what `lines` tells for what is listed; again, when another process changed the
-    /// table meanwhile: then what was listed is not what is there any more, or the tool, which may
-    /// have built its change on the former rules, refuses a good one.
+    /// Carries out what `lines` tells for what is listed. Between the two executions the node's
+    /// namespace is locked, because the tool takes no offence at a rule that another plugin has made
+    /// since. Others know nothing of our lock: when the tool refuses a change, it is tried again with
+    /// what is listed then.
     pub(crate) fn adapt(&self, table: &str, lines: impl Fn(&Listing) -> Vec<String>) -> Result<()> {
+        let node = Netns::own()?;
+        node.lock(PATIENCE)?;
         let (mut last, mut refused) = (Vec::new(), 0_usize);
         for _ in 0..ATTEMPTS {
             let change = lines(&self.list(table)?);

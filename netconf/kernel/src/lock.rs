@@ -1,6 +1,7 @@
 //! A lock that processes share, as a file.
 
 use std::fs::{self, DirBuilder, File, Metadata, TryLockError};
+use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 use std::sync::mpsc;
@@ -27,7 +28,7 @@ impl Lock {
     /// where it is missing. Code 5; 11 when somebody else has it all the time. `key` is the option that
     /// the path came from.
     pub fn take(key: &str, path: &Path, mode: u32, patience: Duration) -> Result<Self, Error> {
-        let failed = |what: &str, path: &Path, e: &std::io::Error| {
+        let failed = |what: &str, path: &Path, e: &io::Error| {
             Error::new(Code::IO, format!("{key}: {what} {}: {e}", path.display()))
         };
         let directory = path.parent().unwrap_or(Path::new("."));
@@ -37,28 +38,31 @@ impl Lock {
         let mut options = File::options();
         let options = options.create(true).truncate(false).write(true).mode(0o600);
         let file = regular::open(options, path).map_err(|e| failed("open", path, &e))?;
-        match file.try_lock() {
-            Ok(()) => return Ok(Self(file)),
-            Err(TryLockError::WouldBlock) => {}
-            Err(TryLockError::Error(e)) => return Err(failed("lock", path, &e)),
+        if within(&file, patience).map_err(|e| failed("lock", path, &e))? {
+            return Ok(Self(file));
         }
-        // There is no call that waits, but not for ever: a thread waits, and ends with the process.
-        let (done, outcome) = mpsc::channel();
-        thread::spawn(move || done.send(file.lock().map(|()| file)));
-        match outcome.recv_timeout(patience) {
-            Ok(Ok(file)) => Ok(Self(file)),
-            Ok(Err(e)) => Err(failed("lock", path, &e)),
-            Err(_) => Err(Error::new(
-                Code::TRY_AGAIN,
-                format!(
-                    "{key}: another process has held {} for {} seconds",
-                    path.display(),
-                    patience.as_secs()
-                ),
-            )
-            .details("see which one with `fuser` or `lslocks`")),
-        }
+        let seconds = patience.as_secs();
+        let held =
+            format!("{key}: another process has held {} for {seconds} seconds", path.display());
+        Err(Error::new(Code::TRY_AGAIN, held).details("see which one with `fuser` or `lslocks`"))
     }
+}
+
+/// Waits for the lock of an open file (flock) for as long as `patience`: false when somebody else has
+/// it all the time.
+pub(crate) fn within(file: &File, patience: Duration) -> io::Result<bool> {
+    match file.try_lock() {
+        Ok(()) => return Ok(true),
+        Err(TryLockError::WouldBlock) if patience.is_zero() => return Ok(false),
+        Err(TryLockError::WouldBlock) => {}
+        Err(TryLockError::Error(e)) => return Err(e),
+    }
+    // There is no call that waits, but not for ever: a thread waits, and ends with the process. The lock
+    // is one of the open file, which its copy is, too.
+    let file = file.try_clone()?;
+    let (done, outcome) = mpsc::channel();
+    thread::spawn(move || done.send(file.lock()));
+    outcome.recv_timeout(patience).map_or(Ok(false), |locked| locked.map(|()| true))
 }
 
 #[cfg(test)]

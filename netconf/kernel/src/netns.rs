@@ -1,19 +1,17 @@
 //! A network namespace, held open.
 
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
-use std::thread;
 use std::time::Duration;
 
 use netlink_sys::protocols::NETLINK_ROUTE;
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::statfs::{FsType, fstatfs};
 
-use crate::{Error, Result, Socket};
+use crate::{Error, Result, Socket, lock};
 
 /// `NSFS_MAGIC` (include/uapi/linux/magic.h).
 const NSFS: FsType = FsType(0x6e73_6673);
@@ -142,31 +140,20 @@ impl Netns {
 
     /// Keeps others who do the same out until this value is gone, and waits for them as long as `patience`.
     /// The namespace's own file is what is locked, by whatever path: nothing is left behind, and the
-    /// reference's `sbr` locks it, too. Code 11 when somebody else has it all the time.
-    pub fn lock(&self, patience: Duration) -> Result<(), cni::Error> {
-        let fail = |e: io::Error| Error::new("lock the network namespace", self.path.display(), e);
-        crate::fault::point("lock the network namespace").map_err(fail)?;
-        match self.file.try_lock() {
-            Ok(()) => return Ok(()),
-            Err(TryLockError::WouldBlock) => {}
-            Err(TryLockError::Error(e)) => return Err(fail(e).into()),
+    /// reference's `sbr` locks it, too. EAGAIN when somebody else has it all the time.
+    pub fn lock(&self, patience: Duration) -> Result<()> {
+        const OP: &str = "lock the network namespace";
+        let path = &self.path;
+        let locked = crate::fault::point(OP).and_then(|()| lock::within(&self.file, patience));
+        if locked.map_err(|e| Error::new(OP, path.display(), e))? {
+            return Ok(());
         }
-        // There is no call that waits, but not for ever: a thread waits, and ends with the process. The
-        // lock is one of the open file, which its copy is, too.
-        let file = self.file.try_clone().map_err(fail)?;
-        let (done, outcome) = mpsc::channel();
-        thread::spawn(move || done.send(file.lock()));
-        match outcome.recv_timeout(patience) {
-            Ok(outcome) => Ok(outcome.map_err(fail)?),
-            Err(_) => Err(cni::Error::new(
-                cni::Code::TRY_AGAIN,
-                format!(
-                    "another process has locked {} for {} seconds",
-                    self.path.display(),
-                    patience.as_secs()
-                ),
-            )),
-        }
+        let seconds = patience.as_secs();
+        let on = format!(
+            "{}, which another process has had locked for {seconds} seconds",
+            path.display()
+        );
+        Err(Error::new(OP, on, io::Error::from_raw_os_error(libc::EAGAIN)))
     }
 
     /// Runs `visit` with the calling thread inside the namespace, and brings it back. Files under

@@ -24,10 +24,11 @@ impl<'a> Call<'a> {
     pub(crate) fn new(netns: &'a Netns, directory: &Path, plugin: &str) -> Self {
         let path = directory.to_str().expect("a path in UTF-8").to_owned();
         // Tests have no say in the firewalld of the machine that they run on.
-        let env = BTreeMap::from([
+        let mut env = BTreeMap::from([
             ("CNI_PATH".to_owned(), path),
             ("DBUS_SYSTEM_BUS_ADDRESS".to_owned(), "unix:path=/proc/no-bus".to_owned()),
         ]);
+        env.extend(std::env::var("PATH").ok().map(|path| ("PATH".to_owned(), path)));
         Self { netns, executable: directory.join(plugin), env, stdin: Vec::new() }
     }
 
@@ -94,9 +95,6 @@ impl<'a> Call<'a> {
         let output = self.netns.enter(|| {
             let mut command = Command::new(&self.executable);
             command.env_clear().envs(&self.env);
-            if let Some(path) = std::env::var_os("PATH") {
-                command.env("PATH", path);
-            }
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
             let mut child =
                 command.spawn().unwrap_or_else(|e| panic!("{}: {e}", self.executable.display()));

@@ -1,5 +1,8 @@
 //! Whose the rules are: late DELs, DELs without the previous result, GC, many at once.
 
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::thread;
 
 use serde_json::{Value, json};
@@ -105,12 +108,45 @@ fn gc_removes_what_is_not_listed_and_no_more() {
     }
 }
 
+/// A directory of tools that write down what they are executed for, and take their time to change.
+fn slow_tools(node: &Node, log: &Path) -> String {
+    let (directory, log) = (node.directory().join("tools"), log.display());
+    let path = std::env::var("PATH").unwrap();
+    fs::create_dir(&directory).unwrap();
+    for (tool, steps) in [("iptables", "echo list"), ("iptables-restore", "sleep 0.3; echo change")]
+    {
+        let script = format!("#!/bin/sh\n{steps} >> {log}\nPATH='{path}' exec {tool} \"$@\"\n");
+        let file = directory.join(tool);
+        fs::write(&file, script).unwrap();
+        fs::set_permissions(file, Permissions::from_mode(0o755)).unwrap();
+    }
+    format!("{}:{path}", directory.display())
+}
+
+#[test]
+fn nobody_else_is_at_the_rules_between_their_listing_and_their_change() {
+    need!(Nft, Iptables);
+    let node = Node::new();
+    let log = node.directory().join("log");
+    let path = slow_tools(&node, &log);
+    let pods: [Pod; 3] = std::array::from_fn(|_| Pod::new());
+    thread::scope(|scope| {
+        for (pod, host) in pods.iter().zip(5..) {
+            let call = node.call("firewall").verb("ADD").pod(pod).ifname("eth0");
+            let call = call.conf(&given("iptables", &format!("10.1.0.{host}/24")));
+            let call = call.env("PATH", &path);
+            scope.spawn(move || call.run().ok());
+        }
+    });
+    assert_eq!(fs::read_to_string(log).unwrap(), "list\nchange\n".repeat(pods.len()));
+}
+
 #[test]
 fn many_come_and_go_at_once() {
     need!(Nft, Iptables, Speed);
-    for (backend, count) in [("nftables", 24), ("iptables", 8)] {
+    for backend in BACKENDS {
         let node = Node::new();
-        let pods: Vec<Pod> = (0..count).map(|_| Pod::new()).collect();
+        let pods: Vec<Pod> = (0..24).map(|_| Pod::new()).collect();
         let all: Vec<Attachment> = thread::scope(|scope| {
             let jobs: Vec<_> = pods
                 .iter()

@@ -122,6 +122,10 @@ fn many_come_and_go_at_once() {
         }
     };
     at_once(&|_| true);
+    for tool in ["iptables", "ip6tables"] {
+        let rules = node.run(&[tool, "-t", "nat", "-S", "PREROUTING"]);
+        assert_eq!(rules.matches("-j CNI-HOSTPORT-DNAT").count(), 1, "{rules}");
+    }
     at_once(&|index| index % 2 == 0);
     at_once(&|index| index % 2 == 1);
     at_once(&|_| false);

@@ -12,15 +12,10 @@ pub(super) fn del(chain: &str, addresses: &[IpAddr]) -> Result<()> {
     let mut done = Ok(());
     for v6 in [false, true] {
         if let Some(tool) = Iptables::legacy(v6, "nat") {
-            done = done.and(del_of(&tool, chain, v6, addresses));
+            done = done.and(tool.adapt("nat", |listed| change(listed, chain, v6, addresses)));
         }
     }
     done
-}
-
-fn del_of(tool: &Iptables, chain: &str, v6: bool, addresses: &[IpAddr]) -> Result<()> {
-    let listed = tool.list("nat")?;
-    tool.change("nat", &change(&listed, chain, v6, addresses))
 }
 
 /// What to tell iptables-restore, given what `iptables -S` tells; nothing when the chain is not
