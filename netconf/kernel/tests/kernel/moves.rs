@@ -1,6 +1,8 @@
-//! Links that change name and namespace.
+//! Links that change name and namespace, and namespaces.
 
 use std::path::Path;
+use std::thread;
+use std::time::Duration;
 
 use kernel::{Netns, Socket, link};
 
@@ -117,4 +119,19 @@ fn namespaces_have_cookies_of_their_own() {
     assert_eq!(cookie(&one), cookie(&one));
     assert_ne!(cookie(&one), cookie(&two));
     one.enter(|| assert_eq!(Netns::own().unwrap().cookie().unwrap(), cookie(&one)));
+}
+
+#[test]
+fn who_waits_in_vain_for_a_locked_namespace_may_try_again() {
+    let there = testkit::Netns::new();
+    let [held, other] = [opened(&there), opened(&there)];
+    held.lock(Duration::ZERO).unwrap();
+    for patience in [Duration::ZERO, Duration::from_millis(1)] {
+        let refused = opened(&there).lock(patience).unwrap_err();
+        assert!(refused.to_string().contains(there.path()), "{refused}");
+        assert_eq!(cni::Error::from(refused).code, cni::Code::TRY_AGAIN);
+    }
+    let waits = thread::spawn(move || other.lock(Duration::from_mins(1)));
+    drop(held);
+    waits.join().unwrap().unwrap();
 }

@@ -1,7 +1,7 @@
 //! What 5 000 peers cost where the kernel is not asked: reading the file, planning, and comparing
 //! with a kernel that has nothing and with one that has it all.
 //!
-//! `cargo run --release -p peers --example scale`
+//! `cargo run --release -p peers --example planning`
 #![expect(
     clippy::panic,
     clippy::print_stdout,
